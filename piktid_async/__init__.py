@@ -1,0 +1,118 @@
+"""Asyncio SDK for the PiktID On-Model API: uploads, jobs, one event stream, acknowledgements."""
+
+from piktid_async.errors import (
+    ActiveJobLimitError,
+    AuthenticationError,
+    BadRequestError,
+    BudgetExceededError,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailedError,
+    DownloadError,
+    EventTooLargeError,
+    IdentityLimitError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    JobAbortedError,
+    JobError,
+    JobFailedError,
+    JobTimeoutError,
+    NotFoundError,
+    OutputFailedError,
+    PermissionDeniedError,
+    PiktidError,
+    RateLimitError,
+    RequestTimeoutError,
+    ResponseFormatError,
+    ServerError,
+    SessionClosedError,
+    StatusError,
+    SubmissionUnknownError,
+    UploadError,
+    UploadGroupError,
+    WebhookSignatureError,
+)
+from piktid_async.feeds import NotificationFeed
+from piktid_async.jobs import Job
+from piktid_async.models.garment_recolor import GarmentRecolor
+from piktid_async.models.images import (
+    AnnotatedImage,
+    Source,
+    StreamSource,
+    UploadedFile,
+    UploadOutcome,
+    UploadProgress,
+)
+from piktid_async.models.jobs import JobProgress, JobResult, JobStatus, Output
+from piktid_async.models.limits import AccountLimits
+from piktid_async.models.notifications import (
+    BatchEdit,
+    IdentityPreprocessing,
+    ImageResult,
+    Notification,
+    UnknownPayload,
+)
+from piktid_async.models.projects import Project
+from piktid_async.models.requests import JobRequest
+from piktid_async.models.settings import StreamSettings
+from piktid_async.results import DownloadProgress
+from piktid_async.session import Session
+from piktid_async.version import __version__
+
+__all__ = [
+    "AccountLimits",
+    "ActiveJobLimitError",
+    "AnnotatedImage",
+    "AuthenticationError",
+    "BadRequestError",
+    "BatchEdit",
+    "BudgetExceededError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "DownloadError",
+    "DownloadProgress",
+    "EventTooLargeError",
+    "GarmentRecolor",
+    "IdentityLimitError",
+    "IdentityPreprocessing",
+    "ImageResult",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "Job",
+    "JobAbortedError",
+    "JobError",
+    "JobFailedError",
+    "JobProgress",
+    "JobRequest",
+    "JobResult",
+    "JobStatus",
+    "JobTimeoutError",
+    "NotFoundError",
+    "Notification",
+    "NotificationFeed",
+    "Output",
+    "OutputFailedError",
+    "PermissionDeniedError",
+    "PiktidError",
+    "Project",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "ResponseFormatError",
+    "ServerError",
+    "Session",
+    "SessionClosedError",
+    "Source",
+    "StatusError",
+    "StreamSettings",
+    "StreamSource",
+    "SubmissionUnknownError",
+    "UnknownPayload",
+    "UploadError",
+    "UploadGroupError",
+    "UploadOutcome",
+    "UploadProgress",
+    "UploadedFile",
+    "WebhookSignatureError",
+    "__version__",
+]

@@ -1,0 +1,29 @@
+"""Start the command line: `piktid`, or `python -m piktid_async`."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say in one sentence what it lacks."""
+    missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            f"The command line needs {' and '.join(missing)}: pip install 'piktid-async[cli]'\n"
+        )
+        raise SystemExit(2)
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
+
+    from piktid_async.cli.app import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

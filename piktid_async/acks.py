@@ -1,0 +1,112 @@
+"""Acknowledgements: a bounded queue with its own workers, beside reading and delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable
+
+from piktid_async.errors import PiktidError
+from piktid_async.protocol import endpoints
+from piktid_async.protocol.backoff import Backoff
+from piktid_async.transport.retrying import Caller
+from piktid_async.types import NoteId
+
+log = logging.getLogger("piktid_async.acks")
+
+WORKERS = 16
+LIMIT = 65_536
+"""Pending at most. One too many is dropped: the service replays it, and it is tried again."""
+ATTEMPTS = 10
+
+AGAIN = Backoff(base=1.0, cap=60.0)
+AGAIN_WHILE_CLOSING = Backoff(base=0.1, cap=0.5)
+
+
+class Acknowledger:
+    """Delete notifications at the service, each until it is gone."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[NoteId] = asyncio.Queue()
+        self._attempts: dict[NoteId, int] = {}
+        self._later: dict[NoteId, asyncio.TimerHandle] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._backoff = AGAIN
+
+    @property
+    def pending(self) -> int:
+        """Acknowledgements that are queued, under way, or waiting for another try."""
+        return len(self._attempts)
+
+    def add(self, note_ids: Iterable[NoteId]) -> None:
+        """Queue acknowledgements; one that is pending already is not doubled."""
+        for note_id in note_ids:
+            if note_id in self._attempts:
+                continue
+            if len(self._attempts) >= LIMIT:
+                log.warning("%d acknowledgements are pending; %s is left", LIMIT, note_id)
+                continue
+            self._attempts[note_id] = 0
+            self._idle.clear()
+            self._queue.put_nowait(note_id)
+            if len(self._workers) < min(WORKERS, len(self._attempts)):
+                self._workers.add(self._loop.create_task(self._work(), name="piktid ack"))
+
+    async def acknowledge(self, note_id: NoteId) -> None:
+        """Delete one now, repeating as for any call, and raise if it cannot be done."""
+        await self._caller.execute(endpoints.acknowledge(note_id))
+
+    async def flush(self, timeout: float) -> None:
+        """Try everything that is pending once more; return when all is done or time is up."""
+        self._backoff = AGAIN_WHILE_CLOSING
+        for note_id in list(self._later):
+            self._later.pop(note_id).cancel()
+            self._queue.put_nowait(note_id)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning(
+                "%d notifications could not be acknowledged; they will be replayed", self.pending
+            )
+
+    async def aclose(self) -> None:
+        """Stop; what is pending stays at the service and will be replayed."""
+        for handle in self._later.values():
+            handle.cancel()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            note_id = await self._queue.get()
+            try:
+                await self._caller.once(endpoints.acknowledge(note_id))
+            except PiktidError as error:
+                self._failed(note_id, error)
+            else:
+                self._forget(note_id)
+
+    def _failed(self, note_id: NoteId, error: PiktidError) -> None:
+        self._attempts[note_id] += 1
+        if not error.retryable or self._attempts[note_id] >= ATTEMPTS:
+            log.warning("notification %s is left unacknowledged: %s", note_id, error)
+            self._forget(note_id)
+            return
+        pause = self._backoff.pause(self._attempts[note_id], random.random)
+        self._later[note_id] = self._loop.call_later(pause, self._retry, note_id)
+
+    def _retry(self, note_id: NoteId) -> None:
+        del self._later[note_id]
+        self._queue.put_nowait(note_id)
+
+    def _forget(self, note_id: NoteId) -> None:
+        del self._attempts[note_id]
+        if not self._attempts:
+            self._idle.set()

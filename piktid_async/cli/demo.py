@@ -1,0 +1,62 @@
+"""`piktid demo`: the main job on sample photos and the local sandbox, nothing else needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+
+from piktid_async.cli.errors import Trouble, trouble_from
+from piktid_async.cli.inputs import check_output, split
+from piktid_async.cli.order import Order
+from piktid_async.cli.recolor import carry_out
+from piktid_async.cli.report import Report
+from piktid_async.errors import InvalidRequestError
+
+SIZE = 1024
+
+
+def run_demo(*, out: Path, color: str, count: int, console: Console) -> Report:
+    """Draw photos, recolor them on a sandbox, and leave a page. Replaces an older demo."""
+    check_output(out, [], overwrite=True)
+    photos = _draw(out / "photos", count, console)
+    order = Order(
+        sets=split(photos), out=out, text=color, size=SIZE, project="demo", overwrite=True
+    )
+    try:
+        order.request("checked", ["checked"], None)
+    except InvalidRequestError as error:
+        raise trouble_from(error) from error
+    return carry_out(order, sandbox=True, page=True, console=console)
+
+
+def show_in_browser(page: Path) -> None:
+    """Open the page where there is a desktop to open it on."""
+    if _has_desktop():
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _draw(folder: Path, count: int, console: Console) -> list[Path]:
+    from piktid_async.sandbox.imaging import sample_photos
+
+    with console.status(f"drawing {count} sample photos"):
+        photos = sample_photos(count)
+    paths = [folder / photo.name for photo in photos]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, photo in zip(paths, photos, strict=True):
+            path.write_bytes(photo.data)
+    except OSError as error:
+        raise Trouble(f"--out: cannot be written to ({error.strerror}).") from error
+    return paths
+
+
+def _has_desktop() -> bool:
+    if not sys.stdout.isatty() or os.environ.get("CI"):
+        return False
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,93 @@
+"""What can go wrong on the command line: exit codes, and one sentence for each error."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+from piktid_async.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    PiktidError,
+    RateLimitError,
+    ServerError,
+)
+
+TOKENS_PAGE = "https://app.on-model.com/profile (tab Tokens)"
+
+OPTIONS = {
+    "garment_label": "--label",
+    "images": "PATHS",
+    "instruction": "--instruction",
+    "num_variations": "--variations",
+    "processing_size": "--size",
+    "project": "--project",
+    "reference_image": "--reference",
+    "reference_text": "--to",
+}
+"""Fields of a recolor request, as the command line calls them."""
+
+HINTS: tuple[tuple[type[PiktidError], str], ...] = (
+    (AuthenticationError, f"check PIKTID_API_TOKEN, or make a new token at {TOKENS_PAGE}"),
+    (InsufficientCreditsError, "top up, or ask for fewer --variations or a smaller --size"),
+    (PermissionDeniedError, "the plan may not allow this --size or --project"),
+    (RateLimitError, "wait a minute, then run the same command again"),
+    (ServerError, "the service has a problem; try again later"),
+    (ConnectionFailedError, "check the network and PIKTID_BASE_URL, then try again"),
+)
+"""What to do next, by kind of error; the first that fits counts."""
+
+
+class Exit(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    INCOMPLETE = 1
+    """Some images or jobs failed, or were not finished in time."""
+    USAGE = 2
+    """The command line or the configuration is wrong; nothing was sent."""
+    REFUSED = 3
+    """The service or the network said no."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is one
+    """A command cannot go on; the message is all that the user sees."""
+
+    def __init__(self, sentence: str, code: Exit = Exit.USAGE) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def trouble_from(error: PiktidError | OSError) -> Trouble:
+    """Return the sentence and the exit code for an error of the package or the disk."""
+    if isinstance(error, InvalidRequestError):
+        return Trouble(f"{OPTIONS.get(error.field, error.field)}: {error.rule}.")
+    if isinstance(error, ConfigurationError):
+        return Trouble(_sentence(str(error)))
+    if isinstance(error, PiktidError):
+        return Trouble(explain(error), Exit.REFUSED)
+    where = f"{error.filename}: " if error.filename else ""
+    return Trouble(_sentence(f"Cannot write {where}{error.strerror or error}"), Exit.INCOMPLETE)
+
+
+def explain(error: PiktidError) -> str:
+    """Say what happened and what to do next."""
+    hint = next((hint for kind, hint in HINTS if isinstance(error, kind)), None)
+    return _sentence(f"{error}: {hint}" if hint else str(error))
+
+
+def clean(text: str) -> str:
+    """Make foreign words safe to print: no control characters, no query of any URL."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return re.sub(r"(https?://[^\s?#]+)[?#][^\s'\"]*", r"\1?***", text)
+
+
+def _sentence(text: str) -> str:
+    text = clean(text).strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,108 @@
+"""`piktid recolor`: the main job on the user's own pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from piktid_async import Session
+from piktid_async.cli.errors import Exit, Trouble, trouble_from
+from piktid_async.cli.inputs import PAGE_NAME
+from piktid_async.cli.order import Order
+from piktid_async.cli.page import After, Page, Pair, write_page
+from piktid_async.cli.progress import view_on
+from piktid_async.cli.report import SANDBOX, Report
+from piktid_async.cli.run import Run
+from piktid_async.errors import PiktidError
+
+
+def carry_out(order: Order, *, sandbox: bool, page: bool, console: Console) -> Report:
+    """Run an order to its end. Ctrl-C leaves a `Trouble` that names the jobs that go on."""
+    service = SANDBOX if sandbox else _service()
+    with view_on(console) as view:
+        run = Run(order, view, service=service)
+        try:
+            asyncio.run(_carry_out(run, sandbox=sandbox))
+        except (PiktidError, OSError) as error:
+            raise trouble_from(error) from error
+        except KeyboardInterrupt:
+            raise Trouble(_interrupted(run.report), Exit.INTERRUPTED) from None
+    if page and any(item.path for item in run.report.items):
+        run.report.page = write_page(page_of(order, run.report), order.out / PAGE_NAME)
+    return run.report
+
+
+def page_of(order: Order, report: Report) -> Page:
+    """Lay the pictures of a run side by side."""
+    pairs: dict[tuple[int, int], Pair] = {}
+    for number, job in enumerate(report.jobs):
+        for index, source in enumerate(job.images):
+            items = [item for item in job.items if item.image_index == index]
+            afters = [
+                After(
+                    "After" if order.variations == 1 else f"After {item.variation + 1}",
+                    item.path,
+                    item.error or job.error,
+                )
+                for item in items
+            ]
+            pairs[number, index] = Pair(source.name, source, afters)
+    made = sum(1 for item in report.items if item.path)
+    asked = order.total_outputs
+    return Page(
+        title=report.target,
+        facts=[
+            f"{len(pairs)} photo{'' if len(pairs) == 1 else 's'}",
+            f"{made} recolored" + (f", {asked - made} failed" if made < asked else ""),
+            "local sandbox" if report.service == SANDBOX else report.service,
+            f"{dt.datetime.now().astimezone():%d %B %Y}".lstrip("0"),
+        ],
+        pairs=list(pairs.values()),
+        reference=order.reference,
+    )
+
+
+async def _carry_out(run: Run, *, sandbox: bool) -> None:
+    async with _session(sandbox=sandbox) as session:
+        await run.carry_out(session)
+
+
+@asynccontextmanager
+async def _session(*, sandbox: bool) -> AsyncIterator[Session]:
+    if not sandbox:
+        async with Session() as session:
+            yield session
+        return
+    from piktid_async.sandbox import Sandbox
+
+    async with (
+        Sandbox() as server,
+        Session(token=server.token, base_url=server.url) as session,
+    ):
+        yield session
+
+
+def _service() -> str:
+    host = urlsplit(os.environ.get("PIKTID_BASE_URL") or "").hostname
+    return host or "the PiktID service"
+
+
+def _interrupted(report: Report) -> str:
+    if report.service == SANDBOX:
+        return "Stopped; the sandbox and its jobs have ended."
+    left = [job.name for job in report.jobs if job.goes_on]
+    if not left:
+        return "Stopped; no job of this run goes on at the server."
+    sure = all(job.job_id for job in report.jobs if job.goes_on)
+    verb = ("goes" if len(left) == 1 else "go") if sure else "may go"
+    return (
+        f"Stopped; {', '.join(left)} {verb} on at the server and will be paid. "
+        f'Find the pictures in project "{report.project}", or with session.job(id, '
+        'kind="garment_recolor").'
+    )

@@ -1,0 +1,146 @@
+"""What a run has done: for people, for programs, and as an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from piktid_async.cli.errors import Exit
+from piktid_async.cli.inputs import shown
+
+SANDBOX = "sandbox"
+
+
+@attrs.define
+class Item:
+    """One picture that was ordered."""
+
+    source: Path
+    image_index: int
+    variation: int
+    path: Path | None = None
+    error: str | None = None
+
+
+@attrs.define
+class JobReport:
+    """One job and its pictures."""
+
+    images: tuple[Path, ...]
+    folder: Path
+    items: list[Item]
+    job_id: str | None = None
+    status: str = "not submitted"
+    """The service's word, or one of: not submitted, submitting, submitted."""
+    error: str | None = None
+    credits_used: float | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the server still works on it, or may do so."""
+        return self.status in {"submitting", "submitted"}
+
+    @property
+    def name(self) -> str:
+        """How to speak of it."""
+        if self.job_id:
+            return f"job {self.job_id}"
+        return f"a job of {len(self.images)} pictures whose answer had not come yet"
+
+
+@attrs.define(kw_only=True)
+class Report:
+    """The whole run."""
+
+    target: str
+    service: str
+    """Where it was done: `sandbox`, or the address of the service."""
+    project: str
+    jobs: list[JobReport]
+    seconds: float = 0.0
+    page: Path | None = None
+
+    @property
+    def items(self) -> Iterator[Item]:
+        """Every picture, in the order of the command line."""
+        return (item for job in self.jobs for item in job.items)
+
+    @property
+    def code(self) -> Exit:
+        """0 if all is there, 3 if nothing was even taken, else 1."""
+        if all(item.path for item in self.items):
+            return Exit.OK
+        taken = any(job.job_id for job in self.jobs)
+        return Exit.INCOMPLETE if taken else Exit.REFUSED
+
+    @property
+    def afterwards(self) -> str:
+        """What becomes of a job that nobody waits for any more."""
+        return (
+            "the sandbox ends with this command"
+            if self.service == SANDBOX
+            else ("it goes on at the server")
+        )
+
+    @property
+    def credits_used(self) -> float | None:
+        """Credits over all jobs; None where the service does not tell."""
+        known = [job.credits_used for job in self.jobs if job.credits_used is not None]
+        return sum(known) if known else None
+
+    def lines(self) -> Iterator[str]:
+        """Sum up for people: each picture, each job that went wrong, the total."""
+        for item in self.items:
+            name = f"{shown(item.source)}{self._variation(item)}"
+            if item.path:
+                yield f"{name} -> {shown(item.path)}"
+            else:
+                yield f"{name}: {item.error or 'no picture'}"
+        yield from dict.fromkeys(job.error for job in self.jobs if job.error)
+        items = list(self.items)
+        made = sum(1 for item in items if item.path)
+        paid = f", {self.credits_used:g} credits" if self.credits_used is not None else ""
+        yield (
+            f"{made} of {len(items)} pictures recolored ({self.target}) "
+            f"in {self.seconds:.1f} s{paid}."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Sum up for programs. Holds paths, never URLs."""
+        return {
+            "ok": self.code is Exit.OK,
+            "exit_code": int(self.code),
+            "target": self.target,
+            "service": self.service,
+            "project": self.project,
+            "seconds": round(self.seconds, 3),
+            "credits_used": self.credits_used,
+            "page": str(self.page) if self.page else None,
+            "jobs": [
+                {
+                    "job_id": job.job_id,
+                    "status": job.status,
+                    "folder": str(job.folder),
+                    "error": job.error,
+                    "credits_used": job.credits_used,
+                    "outputs": [
+                        {
+                            "source": str(item.source),
+                            "image_index": item.image_index,
+                            "variation": item.variation,
+                            "path": str(item.path) if item.path else None,
+                            "error": item.error,
+                        }
+                        for item in job.items
+                    ],
+                }
+                for job in self.jobs
+            ],
+        }
+
+    def _variation(self, item: Item) -> str:
+        several = any(other.variation for other in self.items)
+        return f" ({item.variation + 1})" if several else ""

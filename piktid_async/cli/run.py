@@ -1,0 +1,181 @@
+"""Carry out an order on a session: upload, submit, follow, download.
+
+One job that fails stops no other. Whatever happens, `Run.report` tells what is known so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from piktid_async import Job, JobResult, Output, Project, Session, UploadedFile
+from piktid_async.cli.errors import Exit, Trouble, clean, explain, trouble_from
+from piktid_async.cli.inputs import RESULT_NAME, shown
+from piktid_async.cli.order import Order
+from piktid_async.cli.progress import Lines
+from piktid_async.cli.report import Item, JobReport, Report
+from piktid_async.errors import JobError, PiktidError, SubmissionUnknownError
+
+LOOKS = 3
+"""How often a job is looked for whose submission was not answered."""
+SECONDS_BETWEEN_LOOKS = 3.0
+
+
+class Run:
+    """One order on its way."""
+
+    def __init__(self, order: Order, view: Lines, *, service: str) -> None:
+        self._order = order
+        self._view = view
+        self._began = time.monotonic()
+        self.report = Report(
+            target=order.target, service=service, project=order.project, jobs=order.job_reports()
+        )
+
+    async def carry_out(self, session: Session) -> None:
+        """Do it all. Raises only for what stops the whole run before anything is paid."""
+        try:
+            project = await session.projects.ensure(self._order.project)
+            files = await self._upload(session)
+            self._view.start_outputs(self._order.total_outputs)
+            async with asyncio.TaskGroup() as jobs:
+                for job in self.report.jobs:
+                    jobs.create_task(self._job(session, project, files, job))
+        finally:
+            self.report.seconds = time.monotonic() - self._began
+
+    async def _upload(self, session: Session) -> Mapping[Path, UploadedFile]:
+        order = self._order
+        sources = [path for images in order.sets for path in images]
+        if order.reference is not None and order.reference not in sources:
+            sources.append(order.reference)
+        self._view.start_uploads(len(sources))
+        files: dict[Path, UploadedFile] = {}
+        failed: list[str] = []
+        outcomes = session.upload_each(
+            sources,
+            on_progress=lambda at: self._view.upload(str(at.source), at.sent, at.total),
+        )
+        async for outcome in outcomes:
+            path = Path(str(outcome.source))
+            error = explain(outcome.error) if outcome.error else None
+            self._view.uploaded(str(path), error)
+            if outcome.file is not None:
+                files[path] = outcome.file
+            else:
+                failed.append(error or f"{shown(path)} did not arrive.")
+        if failed:
+            raise Trouble(
+                f"{len(failed)} of {len(sources)} files were not uploaded: {failed[0]} "
+                "Nothing was submitted, so nothing was paid.",
+                Exit.REFUSED,
+            )
+        return files
+
+    async def _job(
+        self,
+        session: Session,
+        project: Project,
+        files: Mapping[Path, UploadedFile],
+        report: JobReport,
+    ) -> None:
+        """Do one job; its trouble goes into its report instead of ending the other jobs."""
+        try:
+            job = await self._submit(session, project, files, report)
+            report.job_id, report.status = job.id, "submitted"
+            self._view.submitted(job.id, len(report.items))
+            result = await self._follow(job, report)
+            report.status, report.credits_used = result.status, result.credits_used
+            await self._save(job, result, report)
+        except Trouble as error:
+            report.error = str(error)
+        except (PiktidError, OSError) as error:
+            report.error = str(trouble_from(error))
+
+    async def _submit(
+        self,
+        session: Session,
+        project: Project,
+        files: Mapping[Path, UploadedFile],
+        report: JobReport,
+    ) -> Job:
+        reference = files[self._order.reference] if self._order.reference else None
+        request = self._order.request(project, [files[path] for path in report.images], reference)
+        report.status = "submitting"
+        try:
+            return await session.submit(request)
+        except SubmissionUnknownError as error:
+            return await self._find(error)
+        except PiktidError:
+            report.status = "not submitted"
+            raise
+
+    async def _find(self, unknown: SubmissionUnknownError) -> Job:
+        """Look for a job whose submission got no answer; it is never submitted twice."""
+        for look in range(LOOKS):
+            if look:
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            job = await unknown.reconcile()
+            if job is not None:
+                return job
+        raise Trouble(
+            f"A submission got no answer ({clean(unknown.reason)}) and its job was not found: "
+            f"look into project {self._order.project} before you run this again, since the job "
+            "may exist and be paid.",
+            Exit.INCOMPLETE,
+        )
+
+    async def _follow(self, job: Job, report: JobReport) -> JobResult:
+        try:
+            async with asyncio.timeout(self._order.timeout) as limit:
+                async for output in job.outputs():
+                    self._tell(output, report)
+                return await job.result()
+        except JobError as error:
+            report.status = job.status
+            if error.result is not None:
+                await self._save(job, error.result, report)
+            raise
+        except TimeoutError as error:
+            if not limit.expired():  # a request's own time-out
+                raise
+            raise Trouble(
+                f"{report.name} was not finished after {self._order.timeout:g} s; "
+                f"{self.report.afterwards}.",
+                Exit.INCOMPLETE,
+            ) from error
+
+    def _tell(self, output: Output, report: JobReport) -> None:
+        item = _item(report, output)
+        name = item.source.name if item else f"picture {output.image_index}"
+        if self._order.variations > 1:
+            name += f", variation {output.group_index + 1}"
+        self._view.output(name, _failure(output) if output.status == "failed" else None)
+
+    async def _save(self, job: Job, result: JobResult, report: JobReport) -> None:
+        for output in result.failed:
+            if item := _item(report, output):
+                item.error = _failure(output)
+        if not result.ok:
+            return
+        for path in await job.download(report.folder, overwrite=self._order.overwrite):
+            if RESULT_NAME.fullmatch(path.name):
+                image, variation, _ = path.name.split("_", 2)
+                for item in report.items:
+                    if (item.image_index, item.variation) == (int(image), int(variation)):
+                        item.path, item.error = path, None
+
+
+def _item(report: JobReport, output: Output) -> Item | None:
+    """Find the picture that an output belongs to: image_index counts inputs, from 0."""
+    place = (output.image_index, output.group_index)
+    for item in report.items:
+        if (item.image_index, item.variation) == place:
+            return item
+    return None
+
+
+def _failure(output: Output) -> str:
+    return clean(output.error_message or "the service names no reason")

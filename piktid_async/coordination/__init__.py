@@ -1,0 +1,1 @@
+"""Who may submit, and when: in one process, or shared between many."""

@@ -1,0 +1,147 @@
+"""Turns within one process."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+
+from piktid_async.coordination.base import Place
+from piktid_async.errors import ActiveJobLimitError, RateLimitError
+from piktid_async.models.limits import AccountLimits
+from piktid_async.protocol.backoff import Backoff
+from piktid_async.protocol.quota import Grant, Quota
+
+# After a 429 that names no time. Slots of others free when their jobs end, minutes later.
+REFUSED = Backoff(base=2.0, cap=60.0)
+
+
+@attrs.frozen(order=True)
+class LocalPlace:
+    """Ordered by arrival."""
+
+    number: int
+    path: str
+    pooled: bool
+
+
+@attrs.define(eq=False)
+class LocalTurn:
+    """One grant, until its answer is known."""
+
+    grant: Grant
+    job_id: str | None = None
+    refusal: RateLimitError | None = None
+
+    def started(self, job_id: str) -> None:
+        """Pass the slot to the job that was made."""
+        self.job_id = job_id
+
+    def refused(self, error: RateLimitError) -> None:
+        """Remember the 429 until the turn is over."""
+        self.refusal = error
+
+
+class LocalCoordinator:
+    """Keep one account's limits for one process; its clock can be given."""
+
+    def __init__(self, limits: AccountLimits, clock: Callable[[], float]) -> None:
+        self._quota = Quota(limits)
+        self._clock = clock
+        self._numbers = itertools.count()
+        self._lanes: dict[str, list[tuple[LocalPlace, asyncio.Future[Grant]]]] = {}
+        self._refusals: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def place(self, path: str, *, pooled: bool) -> LocalPlace:
+        """Queue up for an endpoint."""
+        return LocalPlace(next(self._numbers), path, pooled)
+
+    @asynccontextmanager
+    async def turn(self, place: Place) -> AsyncIterator[LocalTurn]:
+        """Wait for the turn. Cancelling gives it back."""
+        assert isinstance(place, LocalPlace)
+        turn = LocalTurn(await self._wait(place))
+        try:
+            yield turn
+        finally:
+            self._quota.answered(turn.grant, self._clock(), turn.job_id)
+            self._learn(place.path, turn)
+            self._pump()
+
+    def ended(self, job_id: str) -> None:
+        """Free the slot of a job that has ended."""
+        self._quota.ended(job_id)
+        self._pump()
+
+    async def _wait(self, place: LocalPlace) -> Grant:
+        future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        entry = (place, future)
+        heapq.heappush(self._lanes.setdefault(place.path, []), entry)
+        self._pump()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._leave(entry)
+            raise
+
+    def _leave(self, entry: tuple[LocalPlace, asyncio.Future[Grant]]) -> None:
+        place, future = entry
+        if future.done() and not future.cancelled():
+            # The grant came in the same turn of the loop as the cancellation.
+            self._quota.answered(future.result(), self._clock(), None)
+        else:
+            lane = self._lanes[place.path]
+            lane.remove(entry)
+            heapq.heapify(lane)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Let everyone go whose turn it is, in order of arrival; come back for the next."""
+        now = self._clock()
+        blocked: set[str] = set()
+        wake = math.inf
+        while (lane := self._first_lane(blocked)) is not None:
+            place, future = lane[0]
+            ready = self._quota.ready_at(place.path, place.pooled, now)
+            if ready <= now:
+                heapq.heappop(lane)
+                future.set_result(self._quota.take(place.path, place.pooled, now))
+            else:
+                blocked.add(place.path)
+                wake = min(wake, ready)
+        self._schedule(wake, now)
+
+    def _first_lane(
+        self, blocked: set[str]
+    ) -> list[tuple[LocalPlace, asyncio.Future[Grant]]] | None:
+        # Places left behind by a loop that is gone have cancelled futures.
+        for lane in self._lanes.values():
+            while lane and lane[0][1].done():
+                heapq.heappop(lane)
+        open_lanes = [lane for path, lane in self._lanes.items() if lane and path not in blocked]
+        return min(open_lanes, key=lambda lane: lane[0][0].number, default=None)
+
+    def _schedule(self, wake: float, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wake < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(wake - now, self._pump)
+
+    def _learn(self, path: str, turn: LocalTurn) -> None:
+        error = turn.refusal
+        if error is None:
+            self._refusals.pop(path, None)
+            return
+        self._refusals[path] = self._refusals.get(path, 0) + 1
+        pause = error.retry_after or REFUSED.ceiling(self._refusals[path])
+        if isinstance(error, ActiveJobLimitError):
+            self._quota.full(self._clock() + pause)
+        else:
+            self._quota.slow_down(path, self._clock() + pause)

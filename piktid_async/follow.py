@@ -1,0 +1,174 @@
+"""Following jobs: read the stream, and ask for what it did not tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from piktid_async import stream
+from piktid_async.errors import (
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    PiktidError,
+)
+from piktid_async.protocol import endpoints
+from piktid_async.protocol.feed import Synced
+from piktid_async.protocol.progress import Patience, Tracker
+
+if TYPE_CHECKING:
+    from piktid_async.runtime import Connections, Runtime
+
+log = logging.getLogger("piktid_async.stream")
+
+StreamState: TypeAlias = Literal["idle", "connecting", "live", "reconnecting", "closed"]
+
+STATUS_READS = 8
+"""Status calls at once."""
+
+
+class Follower:
+    """One loop's two tasks: one reads the stream, one reads the status of silent jobs."""
+
+    def __init__(self, runtime: Runtime, connections: Connections) -> None:
+        self._runtime = runtime
+        self._connections = connections
+        self._clock = runtime.clock
+        self._news = asyncio.Event()
+        self._synced = False
+        self._answered = asyncio.Event()
+        self.error: PiktidError | None = None
+        """Why there is no stream, when the service will not serve one."""
+        self.state: StreamState = "idle"
+        settings = runtime.settings
+        self._polling = Patience(settings.poll_every, settings.poll_every * 3)
+        self._start(self._tend(), "piktid status")
+        if runtime.use_stream:
+            self.state = "connecting"
+            self._start(self._read(), "piktid stream")
+        else:
+            self._no_stream()
+
+    async def ready(self) -> None:
+        """Wait until the stream is up, so that nothing is missed; go ahead without at last.
+
+        Raises `AuthenticationError` when the token is refused.
+        """
+        try:
+            async with asyncio.timeout(self._runtime.settings.open_wait):
+                await self._answered.wait()
+        except TimeoutError:
+            log.warning("the event stream is not up yet; jobs are followed by their status")
+        if isinstance(self.error, AuthenticationError):
+            raise self.error
+
+    def poke(self) -> None:
+        """Look for stale jobs now."""
+        self._news.set()
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._connections.spawn(work, name).add_done_callback(self._stopped)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            # A defect of ours must not leave anybody waiting for ever.
+            log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
+            self._runtime.waiters.fail_all(error)
+
+    async def _read(self) -> None:
+        runtime = self._runtime
+        try:
+            async with aclosing(
+                stream.signals(self._connections.transport, runtime.settings)
+            ) as signals:
+                async for signal in signals:
+                    self._take(signal)
+                    runtime.pump()
+        except PiktidError as error:
+            log.warning("no event stream, jobs are followed by their status: %s", error)
+            self.error = error
+            self._no_stream()
+            runtime.fail_feeds(error)
+
+    def _take(self, signal: stream.Signal) -> None:
+        match signal:
+            case stream.Batch(items):
+                now = self._clock()
+                for item in items:
+                    if isinstance(item, Synced):
+                        self._resync()
+                    else:
+                        self._runtime.dispatcher.receive(item, now)
+            case stream.Opened():
+                self.state = "live"
+                self._synced = False
+                self._answered.set()
+            case stream.Lost(error):
+                log.info("the event stream was lost: %s", error or "closed by the server")
+                self.state = "reconnecting"
+                if not self._synced:
+                    self._resync()
+
+    def _resync(self) -> None:
+        # What was deleted by others, or is older than the retention, is not replayed: after
+        # each connection the status is the truth.
+        self._synced = True
+        self._runtime.dispatcher.resync(self._clock())
+        self._news.set()
+
+    def _no_stream(self) -> None:
+        self.state = "idle"
+        self._runtime.dispatcher.patience = self._polling
+        self._runtime.dispatcher.resync(self._clock())
+        self._answered.set()
+        self._news.set()
+
+    async def _tend(self) -> None:
+        dispatcher = self._runtime.dispatcher
+        while True:
+            stale = dispatcher.stale(self._clock())
+            if stale:
+                await self._read_statuses(stale)
+            self._news.clear()
+            try:
+                async with asyncio.timeout(self._tick() if dispatcher.open_jobs else None):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    def _tick(self) -> float:
+        settings = self._runtime.settings
+        return max(0.02, min(0.5, settings.silent_after / 10, settings.poll_every / 10))
+
+    async def _read_statuses(self, stale: list[Tracker]) -> None:
+        queue = iter(stale)
+
+        async def work() -> None:
+            for tracker in queue:
+                await self._read_status(tracker)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(STATUS_READS, len(stale))):
+                group.create_task(work())
+
+    async def _read_status(self, tracker: Tracker) -> None:
+        runtime = self._runtime
+        if tracker.ended:
+            return
+        try:
+            status = await self._connections.caller.execute(endpoints.job_status(tracker.job_id))
+        except NotFoundError as error:
+            tracker.not_found(error, self._clock())
+        except PiktidError as error:
+            log.warning("the status of job %s could not be read: %s", tracker.job_id, error)
+            tracker.checks += 1
+            tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
+            if isinstance(error, AuthenticationError | PermissionDeniedError):
+                runtime.waiters.fail(tracker, error)
+        else:
+            tracker.status_read(status, self._clock(), runtime.dispatcher.patience)
+        runtime.dispatcher.touched(tracker)
+        runtime.pump()

@@ -1,0 +1,44 @@
+"""What all job requests have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+CREDITS_BY_EDGE = {1024: 3, 2048: 5, 4096: 10}
+"""Credits per output, by its edge in pixels.
+
+https://docs.piktid.com/docs/v2/garment-recolor ("Credit cost")
+"""
+
+
+class JobRequest(ABC):
+    """A paid job, described and checked, not yet submitted."""
+
+    # Without it the attrs classes below would grow a dict.
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    """The service's `job_type`."""
+    pooled: ClassVar[bool] = True
+    """Whether the job takes one of the account's active-job slots."""
+
+    @property
+    @abstractmethod
+    def total_outputs(self) -> int:
+        """Images that the job makes."""
+
+    @property
+    @abstractmethod
+    def credits(self) -> float | None:
+        """Estimated cost in credits; None where the price is unknown."""
+
+    @property
+    @abstractmethod
+    def project_id(self) -> str | None:
+        """The project that the job belongs to."""
+
+    @property
+    @abstractmethod
+    def input_ids(self) -> tuple[str, ...]:
+        """File ids of the inputs, in order."""

@@ -1,0 +1,65 @@
+"""Checks that several requests share; each failure names field, rule and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import attrs
+
+from piktid_async.errors import InvalidRequestError
+
+T = TypeVar("T")
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def whole_number(low: int, high: int) -> Validator:
+    """Accept integers from `low` to `high`; a bool is none."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if type(value) is not int or not low <= value <= high:
+            raise InvalidRequestError(
+                attribute.name, f"must be a whole number from {low} to {high}, not {value!r}"
+            )
+
+    return check
+
+
+def one_of(*choices: object) -> Validator:
+    """Accept what is listed, and nothing that merely equals it (True is not 1)."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            listed = ", ".join(repr(choice) for choice in choices)
+            raise InvalidRequestError(attribute.name, f"must be one of {listed}, not {value!r}")
+
+    return check
+
+
+def boolean(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Accept True and False only."""
+    if not isinstance(value, bool):
+        raise InvalidRequestError(attribute.name, f"must be True or False, not {value!r}")
+
+
+def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Accept text that says something."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {value!r}")
+
+
+def optional(check: Validator) -> Validator:
+    """Accept None, too."""
+
+    def checked(owner: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is not None:
+            check(owner, attribute, value)
+
+    return checked
+
+
+def as_tuple(field: str, value: Iterable[T]) -> tuple[T, ...]:
+    """Return a tuple; a lone text or a thing that is no list is refused by name."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidRequestError(field, f"must be a list, not {type(value).__name__}: wrap it")
+    return tuple(value)

@@ -1,0 +1,1 @@
+"""The service's protocol without I/O: bytes, values and `now` come in; values go out."""

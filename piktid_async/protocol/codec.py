@@ -1,0 +1,145 @@
+"""JSON to models: the one cattrs converter, strict where cattrs would coerce in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from piktid_async.errors import ResponseFormatError
+from piktid_async.models.jobs import JobResult, Output
+from piktid_async.models.notifications import (
+    BatchEdit,
+    IdentityPreprocessing,
+    ImageResult,
+    Notification,
+    Payload,
+    UnknownPayload,
+    WireNotification,
+)
+from piktid_async.types import Json, JsonObject
+
+T = TypeVar("T")
+
+
+def structure(call: str, value: Json, kind: type[T]) -> T:
+    """Build a model; raise `ResponseFormatError` with the path of what does not fit."""
+    try:
+        return _converter.structure(value, kind)
+    except Exception as error:
+        # cattrs raises groups of whatever a hook raised; the paths are the useful part.
+        paths = "; ".join(transform_error(error, path="$")[:5])
+        raise ResponseFormatError(call, paths) from None
+
+
+def notification(wire: WireNotification) -> Notification:
+    """Build the public form of a notification; a shape that does not fit is `UnknownPayload`."""
+    return Notification(
+        wire.id, wire.name, wire.timestamp, wire.job_id, _payload(wire), wire.data
+    )
+
+
+def output_from_event(wire: WireNotification) -> Output | None:
+    """Build the output that an `image_result` tells of; None while it is not settled or unfit."""
+    payload = _payload(wire)
+    if not isinstance(payload, ImageResult) or wire.job_id is None:
+        return None
+    return Output(
+        job_id=wire.job_id,
+        image_index=payload.image_index,
+        group_index=payload.group_index,
+        version=payload.version,
+        status=payload.status,
+        url=payload.output_link,
+        thumbnail_url=payload.output_thumbnail_link,
+        error_message=payload.error_message,
+    )
+
+
+def job_result(call: str, body: JsonObject) -> JobResult:
+    """Build a result from the answer of `GET /jobs/{id}/results`."""
+    rows = body.get("results")
+    flat: list[Json] = [
+        _flat(row, body.get("job_id")) if isinstance(row, dict) else row
+        for row in (rows if isinstance(rows, list) else [])
+    ]
+    result = structure(
+        call,
+        {
+            "job_id": body.get("job_id"),
+            "kind": body.get("job_type") or "",
+            "status": body.get("status"),
+            "outputs": flat,
+            "summary": body.get("summary") or {},
+            "credits_used": body.get("credits_used"),
+            "error_message": body.get("error_message"),
+        },
+        JobResult,
+    )
+    return attrs.evolve(result, outputs=tuple(sorted(result.outputs, key=lambda each: each.key)))
+
+
+def _payload(wire: WireNotification) -> Payload:
+    kind = _PAYLOADS.get(wire.name)
+    if kind is None:
+        return UnknownPayload()
+    try:
+        return structure(wire.name, wire.data, kind)
+    except ResponseFormatError as error:
+        return UnknownPayload(reason=error.reason)
+
+
+def _flat(row: JsonObject, job_id: Json) -> Json:
+    # Vendor programs also read a top-level `url`; the reference knows only `output`.
+    output = row.get("output")
+    links = output if isinstance(output, dict) else {}
+    return {
+        **{key: value for key, value in row.items() if value is not None},
+        "job_id": row.get("job_id") or job_id,
+        "group_index": row.get("group_index") or 0,
+        "url": links.get("full_size") or row.get("url"),
+        "thumbnail_url": links.get("thumbnail"),
+    }
+
+
+_PAYLOADS: Mapping[str, type[BatchEdit | ImageResult | IdentityPreprocessing]] = {
+    "batch_edit": BatchEdit,
+    "image_result": ImageResult,
+    "identity_preprocessing": IdentityPreprocessing,
+}
+
+
+def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
+    # cattrs would make 'None' of None, True of "false" and 5 of 5.9.
+    names = " or ".join(kind.__name__ for kind in kinds)
+
+    def check(value: Any, _: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError(f"{names} expected, {type(value).__name__} found")
+        return value
+
+    return check
+
+
+def _build() -> Converter:
+    converter = Converter()
+    converter.register_structure_hook(str, _exactly(str))
+    converter.register_structure_hook(int, _exactly(int))
+    converter.register_structure_hook(bool, _exactly(bool))
+    converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook(
+        Output, make_dict_structure_fn(Output, converter, saver=override(omit=True))
+    )
+    converter.register_structure_hook(
+        JobResult,
+        make_dict_structure_fn(
+            JobResult, converter, summary=override(struct_hook=_exactly(dict))
+        ),
+    )
+    return converter
+
+
+_converter = _build()

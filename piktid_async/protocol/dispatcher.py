@@ -1,0 +1,271 @@
+"""Notifications to jobs, feeds and acknowledgements.
+
+Theory of operation
+-------------------
+Every notification, from the stream or a webhook, goes through `receive` once per arrival. What
+comes of it is drained by the shell: `changed()` jobs to wake, `ended()` ones, `deliveries()` to
+feeds, `acks()` to delete at the service, `stale()` jobs whose status must be read. A drain hands
+each thing out once.
+
+Ownership: a notification belongs to this session if its job was adopted. Others are never
+deleted. They are kept for a while in the backlog, since the answer to a submission may come
+after the first events of its job (`adopt` then takes them out), and since a feed that is opened
+later begins with what nobody has handled.
+
+Each notification that was seen has a state. The service replays on each connection what was not
+deleted, so an arrival that is not the first changes nothing; but a replay of one that was
+handled means that our DELETE was lost, so it is acknowledged again.
+
+    HELD      nobody has handled it; it is in the backlog
+    n > 0     n feeds have it and have not come back for the next
+    HANDLED   taken in by its job, and by all its feeds; to be deleted
+    KEPT      taken in, but not ours to delete: foreign, or acks are manual or off
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+from weakref import WeakValueDictionary
+
+import attrs
+
+from piktid_async.models.notifications import AckMode, WireNotification
+from piktid_async.protocol.progress import Patience, Tracker
+from piktid_async.types import NoteId
+
+HANDLED: Final = 0
+HELD: Final = -1
+KEPT: Final = -2
+
+SEEN_LIMIT = 65_536
+BACKLOG_LIMIT = 4_096
+CLOSED_LIMIT = 16_384
+
+
+@attrs.frozen(eq=False)
+class Subscription:
+    """What one feed wants to see; None means all."""
+
+    names: frozenset[str] | None = None
+    jobs: frozenset[str] | None = None
+    ack_foreign: bool = False
+
+    def wants(self, wire: WireNotification) -> bool:
+        """Whether the notification passes the filters."""
+        return (self.names is None or wire.name in self.names) and (
+            self.jobs is None or wire.job_id in self.jobs
+        )
+
+
+class Dispatcher:
+    """Route notifications, and know what was done with each."""
+
+    def __init__(
+        self,
+        *,
+        ack: AckMode = "handled",
+        patience: Patience | None = None,
+        seen_limit: int = SEEN_LIMIT,
+        backlog_limit: int = BACKLOG_LIMIT,
+    ) -> None:
+        self.patience = patience or Patience()
+        self._ack = ack
+        self._seen_limit = seen_limit
+        self._backlog_limit = backlog_limit
+        self._open: dict[str, Tracker] = {}
+        self._ended_held: WeakValueDictionary[str, Tracker] = WeakValueDictionary()
+        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._seen: dict[NoteId, int] = {}
+        self._backlog: OrderedDict[NoteId, WireNotification] = OrderedDict()
+        self._feeds: list[Subscription] = []
+        self._changed: dict[Tracker, None] = {}
+        self._ended: list[Tracker] = []
+        self._deliveries: list[tuple[Subscription, WireNotification]] = []
+        self._acks: list[NoteId] = []
+
+    # What goes in
+
+    def receive(self, wire: WireNotification, now: float) -> None:
+        """Take in one arrival of a notification."""
+        state = self._seen.get(wire.id)
+        if state is not None:
+            if state == HANDLED:
+                self._acks.append(wire.id)
+            return
+        tracker = self._tracker(wire.job_id)
+        if tracker is not None:
+            tracker.notified(wire)
+            tracker.check_at = now + self.patience.first
+            self._touch(tracker)
+        takers = [feed for feed in self._feeds if feed.wants(wire)] if self._feeds else ()
+        if not self._owns(wire.job_id):
+            self._hold(wire)
+        if takers:
+            self._seen[wire.id] = len(takers)
+            self._deliveries += [(feed, wire) for feed in takers]
+        else:
+            self._settle(wire, HELD)
+        if len(self._seen) > self._seen_limit:
+            self._forget()
+
+    def adopt(self, tracker: Tracker, now: float) -> Tracker:
+        """Follow a job from now on; return the tracker that counts, an older one if there is."""
+        known = self._tracker(tracker.job_id)
+        if known is not None:
+            return known
+        self._open[tracker.job_id] = tracker
+        self._closed.pop(tracker.job_id, None)
+        tracker.check_at = now + self.patience.first
+        early = [wire for wire in self._backlog.values() if wire.job_id == tracker.job_id]
+        for wire in early:
+            del self._backlog[wire.id]
+            tracker.notified(wire)
+            if self._seen.get(wire.id, HELD) <= 0:
+                self._settle(wire, KEPT)
+        self._touch(tracker)
+        return tracker
+
+    def touched(self, tracker: Tracker) -> None:
+        """Note that the shell has merged an answer into the tracker."""
+        self._touch(tracker)
+
+    def resync(self, now: float) -> None:
+        """Make every open job stale: events may have been missed."""
+        for tracker in self._open.values():
+            tracker.check_at = now
+
+    def suspect(self, tracker: Tracker, now: float) -> None:
+        """Make one job stale."""
+        tracker.check_at = now
+
+    def subscribe(self, feed: Subscription) -> None:
+        """Open a feed; it begins with what matches and nobody has handled."""
+        self._feeds.append(feed)
+        for note_id, wire in list(self._backlog.items()):
+            if self._seen.get(note_id) == HELD and feed.wants(wire):
+                self._seen[note_id] = 1
+                self._deliveries.append((feed, wire))
+
+    def unsubscribe(self, feed: Subscription, unhandled: Iterable[WireNotification]) -> None:
+        """Close a feed; what it has not handled goes back to the backlog, unacknowledged."""
+        self._feeds.remove(feed)
+        for wire in unhandled:
+            self.returned(wire)
+
+    def returned(self, wire: WireNotification) -> None:
+        """Take back what a feed will not handle; it is not acknowledged."""
+        left = self._seen.get(wire.id, 1) - 1
+        self._seen[wire.id] = left
+        if left <= 0:
+            self._seen[wire.id] = HELD
+            self._hold(wire)
+
+    def handled(self, feed: Subscription, wire: WireNotification) -> None:
+        """Note that a feed's loop has come back for the next notification."""
+        left = self._seen.get(wire.id, 1) - 1
+        if left > 0:
+            self._seen[wire.id] = left
+        elif left == 0:
+            self._settle(wire, KEPT, ours=feed.ack_foreign)
+
+    def acknowledged(self, note_id: NoteId) -> None:
+        """Note that the user has deleted a notification; a replay is deleted again."""
+        if note_id in self._seen:
+            self._seen[note_id] = HANDLED
+        self._backlog.pop(note_id, None)
+
+    # What comes out
+
+    def changed(self) -> Iterable[Tracker]:
+        """Drain the jobs about which something new is known."""
+        out, self._changed = self._changed, {}
+        return out
+
+    def ended(self) -> list[Tracker]:
+        """Drain the jobs that have just ended."""
+        out, self._ended = self._ended, []
+        return out
+
+    def deliveries(self) -> list[tuple[Subscription, WireNotification]]:
+        """Drain what feeds must show."""
+        out, self._deliveries = self._deliveries, []
+        return out
+
+    def acks(self) -> list[NoteId]:
+        """Drain the notifications to delete at the service."""
+        out, self._acks = self._acks, []
+        return out
+
+    def stale(self, now: float) -> list[Tracker]:
+        """Hand out the open jobs whose status must be read; each once until it was."""
+        due = [tracker for tracker in self._open.values() if tracker.check_at <= now]
+        for tracker in due:
+            tracker.check_at = now + self.patience.longest
+        return due
+
+    @property
+    def open_jobs(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._open)
+
+    @property
+    def following(self) -> bool:
+        """Whether anybody needs news."""
+        return bool(self._open or self._feeds)
+
+    def knows(self, job_id: str) -> bool:
+        """Whether the job is, or was, one of this session."""
+        return self._owns(job_id)
+
+    def unknown_jobs(self) -> list[str]:
+        """Job ids of notifications that belong to nobody here, oldest first."""
+        ids = (wire.job_id for wire in self._backlog.values())
+        return list(dict.fromkeys(each for each in ids if each and not self._owns(each)))
+
+    # Within
+
+    def _tracker(self, job_id: str | None) -> Tracker | None:
+        if job_id is None:
+            return None
+        return self._open.get(job_id) or self._ended_held.get(job_id)
+
+    def _owns(self, job_id: str | None) -> bool:
+        return job_id is not None and (job_id in self._open or job_id in self._closed)
+
+    def _touch(self, tracker: Tracker) -> None:
+        self._changed[tracker] = None
+        if tracker.ended and self._open.pop(tracker.job_id, None) is not None:
+            self._ended.append(tracker)
+            self._ended_held[tracker.job_id] = tracker
+            # The id outlives the job, so that its late and replayed events are still ours.
+            self._closed[tracker.job_id] = None
+            if len(self._closed) > CLOSED_LIMIT:
+                self._closed.popitem(last=False)
+
+    def _settle(self, wire: WireNotification, otherwise: int, *, ours: bool = False) -> None:
+        """Everyone who wanted it has had it: delete it if it is ours to delete."""
+        if self._ack == "handled" and (ours or self._owns(wire.job_id)):
+            self._seen[wire.id] = HANDLED
+            self._acks.append(wire.id)
+            self._backlog.pop(wire.id, None)
+        elif self._owns(wire.job_id):
+            self._seen[wire.id] = KEPT
+        else:
+            self._seen[wire.id] = otherwise
+
+    def _hold(self, wire: WireNotification) -> None:
+        self._backlog[wire.id] = wire
+        if len(self._backlog) > self._backlog_limit:
+            dropped, _ = self._backlog.popitem(last=False)
+            if self._seen.get(dropped) == HELD:
+                # Nobody has had it: when it is replayed, it is new.
+                del self._seen[dropped]
+
+    def _forget(self) -> None:
+        """Forget the oldest tenth of what was seen, except what feeds still work on."""
+        surplus = [note_id for note_id, state in self._seen.items() if state <= 0]
+        for note_id in surplus[: self._seen_limit // 10]:
+            if note_id not in self._backlog:
+                del self._seen[note_id]

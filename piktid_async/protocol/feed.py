@@ -1,0 +1,58 @@
+"""Events of the stream, and bodies of webhooks, to notifications."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from piktid_async.errors import ResponseFormatError
+from piktid_async.models.notifications import WireNotification
+from piktid_async.protocol.sse import ServerSentEvent
+
+
+class Synced:
+    """The backfill is over: what comes now is live."""
+
+
+SYNCED: Final = Synced()
+
+
+def read_event(event: ServerSentEvent) -> WireNotification | Synced:
+    """Turn one event into a notification; raise `ResponseFormatError` when it is none.
+
+    The backfill and live messages hold the same objects; only the end mark differs. An event
+    name that is not known is read like a live one: its data decides.
+    https://docs.piktid.com/docs/v2/notifications/notifications_stream__get
+    """
+    if event.event == "backfill_complete":
+        return SYNCED
+    return read_notification(event.data)
+
+
+def read_notification(text: str | bytes) -> WireNotification:
+    """Check the outer shape of one notification and find its job."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ResponseFormatError("notification", f"not JSON ({error.msg})") from None
+    try:
+        note_id, name, data = value["id"], value["name"], value.get("data")
+        timestamp = value.get("timestamp")
+    except (TypeError, KeyError, AttributeError):
+        raise ResponseFormatError("notification", "an object with id and name expected") from None
+    if type(note_id) is not int and not (isinstance(note_id, str) and note_id):
+        raise ResponseFormatError("notification", "id: a number or a text expected")
+    if not isinstance(name, str):
+        raise ResponseFormatError("notification", "name: a text expected")
+    if not isinstance(data, dict):
+        data = {}
+    # The guides read either key.
+    job_id = data.get("id_task") or data.get("job_id")
+    return WireNotification(
+        note_id,
+        name,
+        float(timestamp) if isinstance(timestamp, float | int) else 0.0,
+        job_id if isinstance(job_id, str) else None if job_id is None else str(job_id),
+        data,
+    )

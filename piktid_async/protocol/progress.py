@@ -1,0 +1,164 @@
+"""How far one job is: events and status answers merged into one picture.
+
+Merging is idempotent and free of order: counts only rise, a status only moves towards its end,
+and nothing follows a terminal one. So a replayed, late or doubled event does no harm, and a
+status answer that overtakes the events it sums up does none either.
+
+When a job has ended is the one rule that differs between kinds of jobs; `ENDS_BY_STATUS` names
+those that end when their status is terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from piktid_async.errors import PiktidError
+from piktid_async.models.jobs import SETTLED, TERMINAL, JobProgress, JobStatus, Output
+from piktid_async.models.notifications import WireNotification
+from piktid_async.protocol import codec
+from piktid_async.types import Json
+
+ENDS_BY_STATUS = frozenset({"garment_recolor", "create_packshot", "flat_2_model", "model_swap"})
+
+FIRST_VISIBLE_CHECK = 1.0
+LONGEST_VISIBLE_CHECK = 30.0
+
+
+@attrs.frozen
+class Patience:
+    """Seconds without news after which a job's status is read."""
+
+    first: float = 30.0
+    longest: float = 300.0
+    """The pause doubles from `first` to this while the status tells nothing new."""
+
+    def after(self, checks: int) -> float:
+        """Return the pause after so many fruitless checks."""
+        return float(min(self.first * 2 ** min(checks, 16), self.longest))
+
+
+class Tracker:
+    """The picture of one job."""
+
+    __slots__ = (
+        "__weakref__",
+        "check_at",
+        "checks",
+        "error_message",
+        "failure",
+        "invisible_until",
+        "job_id",
+        "kind",
+        "log",
+        "processed",
+        "rows",
+        "status",
+        "total",
+    )
+
+    def __init__(
+        self, job_id: str, kind: str, *, total: int | None, status: str, invisible_until: float
+    ) -> None:
+        self.job_id = job_id
+        self.kind = kind
+        self.total = total
+        self.status = status
+        self.processed = 0
+        self.error_message: str | None = None
+        self.failure: PiktidError | None = None
+        """Why the job cannot be followed any more; such a job counts as ended."""
+        self.invisible_until = invisible_until
+        """Until when a 404 only means "not yet"."""
+        self.check_at = 0.0
+        self.checks = 0
+        self.log: list[WireNotification] | None = None
+        """Every notification taken in, in order of arrival."""
+        self.rows: tuple[Output, ...] = ()
+        """The newest results that were read."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will change."""
+        return self.status in TERMINAL or self.failure is not None
+
+    @property
+    def progress(self) -> JobProgress:
+        """Outputs done, of how many."""
+        return JobProgress(self.processed, self.total)
+
+    @property
+    def behind(self) -> bool:
+        """Whether more outputs are said to be done than are known."""
+        return self.processed > max(self._told(), len(self.rows))
+
+    def notified(self, wire: WireNotification) -> None:
+        """Take in one notification."""
+        if self.log is None:
+            self.log = []
+        self.log.append(wire)
+        self.checks = 0
+        if wire.name == "batch_edit":
+            data = wire.data
+            self._merge(
+                data.get("status"),
+                data.get("processed_images"),
+                data.get("total_images"),
+                data.get("error_message"),
+            )
+
+    def status_read(self, status: JobStatus, now: float, patience: Patience) -> None:
+        """Take in the answer of a status call."""
+        before = (self.status, self.processed)
+        self._merge(
+            status.status, status.processed_images, status.total_images, status.error_message
+        )
+        self.checks = 0 if before != (self.status, self.processed) else self.checks + 1
+        self.check_at = now + patience.after(self.checks)
+
+    def not_found(self, error: PiktidError, now: float) -> None:
+        """Take in a 404: not visible yet, or after a while, lost."""
+        if now >= self.invisible_until:
+            self.failure = error
+        pause = min(FIRST_VISIBLE_CHECK * 2 ** min(self.checks, 16), LONGEST_VISIBLE_CHECK)
+        self.check_at = now + min(pause, max(0.0, self.invisible_until - now))
+        self.checks += 1
+
+    def results_read(self, status: str, rows: tuple[Output, ...]) -> None:
+        """Take in the answer of a results call, partial or not."""
+        self.rows = tuple(row for row in rows if row.status in SETTLED)
+        self._merge(status, len(self.rows), None, None)
+
+    def outputs(self) -> Iterator[Output]:
+        """Yield the outputs known so far, each once, in order of arrival."""
+        given = set()
+        for output in self._all_told():
+            if output.status in SETTLED and output.key not in given:
+                given.add(output.key)
+                yield output
+
+    def _all_told(self) -> Iterator[Output]:
+        for wire in self.log or ():
+            if wire.name == "image_result":
+                output = codec.output_from_event(wire)
+                if output is not None:
+                    yield output
+        yield from self.rows
+
+    def _told(self) -> int:
+        return sum(wire.name == "image_result" for wire in self.log or ())
+
+    def _merge(self, status: Json, processed: Json, total: Json, error: Json) -> None:
+        if isinstance(processed, int):
+            self.processed = max(self.processed, processed)
+        if isinstance(total, int) and self.total is None:
+            self.total = total
+        if isinstance(error, str) and error:
+            self.error_message = error
+        if isinstance(status, str) and _rank(status) >= _rank(self.status) and not self.ended:
+            self.status = status
+
+
+def _rank(status: str) -> int:
+    return 2 if status in TERMINAL else 0 if status == "pending" else 1

@@ -1,0 +1,232 @@
+"""What a session shares over its life, and the connections of the event loop it is used in.
+
+A session may be built outside a loop and used in one `asyncio.run` after another. So what is
+known (jobs, notifications, budget, limits) lives in `Runtime`, and what belongs to a loop
+(connections, tasks, semaphores) in `Connections`, which is made on first use in each loop and
+closes itself when the loop cancels its tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from piktid_async.acks import Acknowledger
+from piktid_async.coordination.base import Coordinator
+from piktid_async.errors import ConfigurationError, PiktidError, SessionClosedError
+from piktid_async.follow import Follower, StreamState
+from piktid_async.models.notifications import AckMode, WireNotification
+from piktid_async.models.settings import StreamSettings
+from piktid_async.protocol.backoff import Backoff
+from piktid_async.protocol.budget import Budget
+from piktid_async.protocol.dispatcher import Dispatcher, Subscription
+from piktid_async.protocol.progress import Patience, Tracker
+from piktid_async.transport.retrying import Caller
+from piktid_async.transport.tokens import Tokens, TokenSource
+from piktid_async.waiters import Waiters
+
+if TYPE_CHECKING:
+    from piktid_async.feeds import NotificationFeed
+    from piktid_async.transport._aiohttp import NetworkConfig
+    from piktid_async.transport.base import Transport
+
+T = TypeVar("T")
+
+RETRY = Backoff(base=0.5, cap=20.0)
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """How a session was built; checked by the session."""
+
+    token: TokenSource
+    base_url: str
+    timeout: float
+    max_retries: int
+    upload_concurrency: int
+    download_concurrency: int
+    ack: AckMode
+    stream: bool
+    settings: StreamSettings
+    max_credits: float | None
+    proxy: str | None = attrs.field(default=None, repr=False)
+
+
+class Runtime:
+    """The shared state of one session."""
+
+    def __init__(self, config: Config, coordinator: Coordinator) -> None:
+        self.config = config
+        self.settings = config.settings
+        self.use_stream = config.stream
+        self.coordinator = coordinator
+        self.budget = Budget(config.max_credits)
+        self.waiters = Waiters()
+        self.dispatcher = Dispatcher(
+            ack=config.ack,
+            patience=Patience(config.settings.silent_after, config.settings.silent_longest),
+        )
+        self.feeds: dict[Subscription, NotificationFeed] = {}
+        # The same in every loop, unlike the loops' own.
+        self.clock = time.monotonic
+        self.closed = False
+        self._connections: Connections | None = None
+
+    @property
+    def stream_state(self) -> StreamState:
+        """What the event stream is doing."""
+        if self.closed:
+            return "closed"
+        found = self._connections
+        if found is None or found.loop.is_closed() or found.follower is None:
+            return "idle"
+        return found.follower.state
+
+    def connect(self) -> Connections:
+        """Return the running loop's connections, making them on first use."""
+        if self.closed:
+            raise SessionClosedError
+        loop = asyncio.get_running_loop()
+        found = self._connections
+        if found is not None and found.loop is loop and not found.closing:
+            return found
+        if found is not None and found.loop is not loop and found.loop.is_running():
+            raise ConfigurationError(
+                "the session is in use in another running event loop: give each its own session"
+            )
+        self._connections = Connections(self, loop)
+        return self._connections
+
+    def pump(self) -> None:
+        """Carry everything that the dispatcher has decided to where it goes."""
+        dispatcher = self.dispatcher
+        for tracker in dispatcher.changed():
+            self.waiters.wake(tracker)
+        for tracker in dispatcher.ended():
+            self.coordinator.ended(tracker.job_id)
+        for subscription, wire in dispatcher.deliveries():
+            self._deliver(subscription, wire)
+        if (acks := dispatcher.acks()) and self._connections is not None:
+            self._connections.acks.add(acks)
+
+    def look_soon(self, tracker: Tracker) -> None:
+        """Have the status of a job read as soon as there is a connection."""
+        self.dispatcher.suspect(tracker, self.clock())
+        found = self._connections
+        if found is not None and found.follower is not None:
+            found.follower.poke()
+
+    def fail_feeds(self, error: PiktidError) -> None:
+        """End every feed with an error."""
+        for feed in list(self.feeds.values()):
+            feed.end(error)
+
+    async def aclose(self) -> None:
+        """Close; jobs go on at the service. Pending acknowledgements are waited for, bounded."""
+        if self.closed:
+            return
+        self.closed = True
+        self.waiters.fail_all(SessionClosedError())
+        for feed in list(self.feeds.values()):
+            feed.end(None)
+        found, self._connections = self._connections, None
+        if found is not None and found.loop is asyncio.get_running_loop():
+            await found.aclose(flush=self.settings.close_wait)
+
+    def reopen(self) -> None:
+        """Allow use again after a close."""
+        self.closed = False
+
+    def _deliver(self, subscription: Subscription, wire: WireNotification) -> None:
+        feed = self.feeds.get(subscription)
+        if feed is None or not feed.put(wire):
+            self.dispatcher.returned(wire)
+
+
+class Connections:
+    """What belongs to one event loop."""
+
+    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
+        # Here, because importing aiohttp costs more than all the rest.
+        from piktid_async.transport._aiohttp import AiohttpTransport
+
+        self.runtime = runtime
+        self.loop = loop
+        self.closing = False
+        config = runtime.config
+        self.transport: Transport = AiohttpTransport(_network(config), Tokens(config.token))
+        self.caller = Caller(self.transport, config.max_retries, RETRY)
+        self.acks = Acknowledger(self.caller)
+        self.uploads = asyncio.Semaphore(config.upload_concurrency)
+        self.downloads = asyncio.Semaphore(config.download_concurrency)
+        self.follower: Follower | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # asyncio.run cancels what is left at its end; this task then closes the connections of
+        # a session that outlives the loop.
+        self._keeper = loop.create_task(self._keep(), name="piktid keeper")
+
+    def follow(self) -> Follower:
+        """Return the follower, starting it on first need."""
+        if self.follower is None:
+            self.follower = Follower(self.runtime, self)
+        return self.follower
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run a task that this object cancels and awaits when it closes."""
+        task = self.loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_done)
+        return task
+
+    async def aclose(self, *, flush: float = 0.0) -> None:
+        """Stop the tasks, deliver pending acknowledgements for `flush` seconds, disconnect."""
+        if self.closing:
+            return
+        self.closing = True
+        try:
+            await self._stop_tasks()
+            if flush:
+                await self.acks.flush(flush)
+        finally:
+            await self.acks.aclose()
+            await self.transport.aclose()
+            if asyncio.current_task() is not self._keeper:
+                self._keeper.cancel()
+                await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _stop_tasks(self) -> None:
+        # A reader that waits in the stream is not woken by closing the connection.
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        try:
+            await self.loop.create_future()
+        finally:
+            await self.aclose()
+
+    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever awaits the task gets its error; if nobody does any more, it is not news.
+            task.exception()
+
+
+def _network(config: Config) -> NetworkConfig:
+    from piktid_async.transport._aiohttp import NetworkConfig
+
+    return NetworkConfig(
+        base_url=config.base_url,
+        timeout=config.timeout,
+        upload_concurrency=config.upload_concurrency,
+        download_concurrency=config.download_concurrency,
+        proxy=config.proxy,
+    )
+
+

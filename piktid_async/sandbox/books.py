@@ -1,0 +1,122 @@
+"""What a test may read about a sandbox: facts, and nothing that changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+from piktid_async.sandbox.middleware import Gate
+from piktid_async.sandbox.notifications import NotificationBoard
+from piktid_async.sandbox.state import Account, Job
+from piktid_async.sandbox.storage import Storage
+from piktid_async.sandbox.stream import Streams
+
+
+@attrs.frozen(kw_only=True)
+class JobFacts:
+    """One job as it was when the books were read."""
+
+    job_id: str
+    project_id: str
+    project_name: str
+    status: str
+    total_images: int
+    successful: int
+    failed: int
+    credits_used: float
+    error_message: str | None
+
+
+class Books:
+    """A read-only view of one sandbox; still readable after it has stopped."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        board: NotificationBoard,
+        storage: Storage,
+        streams: Streams,
+        gate: Gate,
+    ) -> None:
+        self._account = account
+        self._board = board
+        self._storage = storage
+        self._streams = streams
+        self._gate = gate
+
+    @property
+    def jobs(self) -> Mapping[str, JobFacts]:
+        """Every job ever made, by its id, oldest first."""
+        return {job_id: _facts(job) for job_id, job in self._account.jobs.items()}
+
+    @property
+    def jobs_created(self) -> int:
+        """How many jobs were ever made."""
+        return len(self._account.jobs)
+
+    @property
+    def active_jobs(self) -> int:
+        """How many jobs have not ended."""
+        return len(self._account.active_jobs())
+
+    @property
+    def credits_charged(self) -> float:
+        """Credits taken for outputs that were made."""
+        return self._account.credits_charged
+
+    @property
+    def credits_left(self) -> float:
+        """Credits of the account, reservations of running jobs not yet taken off."""
+        return self._account.credits_left
+
+    @property
+    def notifications_outstanding(self) -> tuple[int, ...]:
+        """Ids of the notifications that were neither deleted nor outlived."""
+        return tuple(note.id for note in self._board.outstanding())
+
+    @property
+    def acknowledged(self) -> tuple[int, ...]:
+        """Ids of the notifications that were deleted, in that order."""
+        return tuple(self._board.acknowledged)
+
+    @property
+    def stream_connections(self) -> int:
+        """How many connections ever carried an accepted event stream."""
+        return self._streams.connections.ever
+
+    @property
+    def open_streams(self) -> int:
+        """How many event streams are open now."""
+        return self._streams.open
+
+    @property
+    def storage_put_connections(self) -> int:
+        """How many distinct connections ever carried a PUT to the storage."""
+        return self._storage.put_connections.ever
+
+    @property
+    def authorization_seen_by_storage(self) -> bool:
+        """Whether the storage was ever sent an `Authorization` header."""
+        return self._storage.authorization_seen
+
+    @property
+    def api_requests(self) -> Mapping[str, int]:
+        """How often each route was asked, as `"GET /jobs/{job_id}/status"`; refusals count."""
+        return MappingProxyType(self._gate.requests)
+
+
+def _facts(job: Job) -> JobFacts:
+    return JobFacts(
+        job_id=job.job_id,
+        project_id=job.request.project.key,
+        project_name=job.request.project.name,
+        status=job.status,
+        total_images=len(job.outputs),
+        successful=job.successful,
+        failed=job.failed,
+        credits_used=job.credits_used,
+        error_message=job.error_message,
+    )

@@ -1,0 +1,174 @@
+"""Tell the garment from skin, hair and other garments in what stands before the backdrop.
+
+The colours are grouped, groups that pass into each other without an edge (light and shaded
+cloth) are joined, and the parts so found are judged by colour, place and size.
+"""
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from piktid_async.sandbox.imaging import filters
+from piktid_async.sandbox.imaging.background import weighted
+from piktid_async.sandbox.imaging.filters import Mask
+from piktid_async.sandbox.imaging.spaces import Floats
+
+_GROUPS = 7
+_SOFT_STEP = 0.075
+"""Weighted OKLab step over two pixels below which two groups shade into each other."""
+
+_SAME_TINT = 0.11
+"""Difference in weighted chroma per lightness up to which two groups can be one cloth."""
+
+_UPPER = frozenset(
+    "blazer blouse cardigan coat hoodie jacket jersey jumper polo pullover shirt sweater "
+    "sweatshirt t-shirt tee top tshirt vest".split()
+)
+_LOWER = frozenset("bottoms chinos jeans leggings pants shorts skirt trousers".split())
+_HEAD = frozenset("beanie cap hat scarf".split())
+
+
+@attrs.frozen(eq=False)
+class _Group:
+    """Pixels of one colour among the foreground."""
+
+    mask: Mask
+    share: float
+    """Part of the foreground."""
+    color: tuple[float, float, float]
+    """Median OKLab."""
+    middle: float
+    """Mean height in the foreground's frame: 0 top, 1 bottom."""
+
+    @property
+    def skin(self) -> bool:
+        """Tell whether skin has such a colour: orange, muted, neither black nor white."""
+        light, a, b = self.color
+        hue, chroma = np.degrees(np.arctan2(b, a)), np.hypot(a, b)
+        return 0.3 < light < 0.92 and bool(25 < hue < 80) and bool(0.03 < chroma < 0.13)
+
+
+def choose_garment(lab: Floats, mask: Mask, *, label: str) -> Mask:
+    """Return the part of the mask that is the garment, with the label's help if it has any.
+
+    Without skin in sight everything is garment, save small parts of another colour.
+    """
+    groups = _groups(lab, mask)
+    if len(groups) < 2:
+        return mask
+    skin = [group for group in groups if group.skin and group.share > 0.02]
+    cloth = [group for group in groups if not group.skin]
+    if not skin or sum(group.share for group in skin) > 0.7 or not cloth:
+        return _without(mask, groups)
+    best = max(cloth, key=lambda group: _fitness(group, skin, label))
+    chosen = filters.closed(best.mask, radius=2) & mask
+    chosen = filters.large_regions(filters.opened(chosen, radius=1), share=0.06)
+    return chosen if chosen.any() else mask
+
+
+def _without(mask: Mask, groups: list[_Group]) -> Mask:
+    """Leave out parts of another colour, unless so large that they make a pattern."""
+    main = max(groups, key=lambda group: group.share)
+    others = [group for group in groups if group is not main]
+    if sum(group.share for group in others) > 0.3:
+        return mask
+    kept = mask.copy()
+    for group in others:
+        a, b = group.color[1] - main.color[1], group.color[2] - main.color[2]
+        if np.hypot(a, b) > 0.06:
+            kept &= ~filters.opened(group.mask, radius=2)
+    return kept
+
+
+def _fitness(group: _Group, skin: list[_Group], label: str) -> float:
+    words = set(label.lower().replace("_", " ").split())
+    score = group.share
+    # Hair is dark and sits higher than the skin's upper part; a top sits lower than the face.
+    face = min(_top(part) for part in skin)
+    if not words & _HEAD and _top(group) < face + 0.02 and group.color[0] < 0.55:
+        score *= 0.3
+    if words & _UPPER:
+        score *= 1.5 - group.middle
+    elif words & _LOWER:
+        score *= 0.4 + group.middle
+    elif words & _HEAD:
+        score *= 1.2 - group.middle
+    return score
+
+
+def _top(group: _Group) -> float:
+    """Height above which a twentieth of the group lies, in the picture's frame."""
+    rows = np.cumsum(group.mask.sum(axis=1))
+    return float(np.searchsorted(rows, 0.05 * rows[-1]) / len(rows))
+
+
+def _groups(lab: Floats, mask: Mask) -> list[_Group]:
+    """Split the foreground into parts of one colour each, largest first."""
+    inner = filters.erode(mask, radius=2)
+    if inner.sum() < 200:
+        return []
+    seen = weighted(lab)
+    centers = _cluster(seen[inner][:: max(1, int(inner.sum()) // 8000)])
+    nearest = np.argmin(
+        np.stack([np.square(seen - center).sum(axis=2) for center in centers]), axis=0
+    ).astype(np.int32)
+    joined = _joined(seen, nearest, inner, centers)
+    rows = np.flatnonzero(mask.any(axis=1))
+    found = []
+    for number in set(joined.tolist()):
+        part = (joined[nearest] == number) & mask
+        if (part & inner).sum() < 30:
+            continue
+        light, a, b = np.median(lab[part & inner], axis=0).tolist()
+        height = (np.nonzero(part)[0].mean() - rows[0]) / max(1, len(rows))
+        found.append(_Group(part, float(part.sum() / mask.sum()), (light, a, b), float(height)))
+    return sorted(found, key=lambda group: -group.share)
+
+
+def _cluster(pixels: Floats) -> Floats:
+    """Group colours (k-means, started from the colours farthest from each other)."""
+    centers = pixels.mean(axis=0)[None]
+    far = np.square(pixels - centers[0]).sum(axis=1)
+    for _ in range(_GROUPS - 1):
+        centers = np.concatenate([centers, pixels[np.argmax(far)][None]])
+        far = np.minimum(far, np.square(pixels - centers[-1]).sum(axis=1))
+    for _ in range(12):
+        away = np.square(pixels[:, None] - centers[None]).sum(axis=2)
+        owner = np.argmin(away, axis=1)
+        centers = np.stack(
+            [
+                pixels[owner == number].mean(axis=0) if (owner == number).any() else center
+                for number, center in enumerate(centers)
+            ]
+        )
+    return centers
+
+
+def _joined(
+    seen: Floats, nearest: npt.NDArray[np.int32], inner: Mask, centers: Floats
+) -> npt.NDArray[np.int64]:
+    """Unite groups whose common borders are mostly soft; return the united number of each."""
+    count = len(centers)
+    number = np.arange(count)
+    # Shading scales all of OKLab, so chroma is compared per lightness.
+    tint = centers[:, 1:] / np.maximum(centers[:, :1], 0.25)
+    tint_gap = np.linalg.norm(tint[:, None] - tint[None], axis=2)
+    total, steps = np.zeros((count, count)), np.zeros((count, count))
+    for axis in (0, 1):
+        one, two = (_shifted(axis, 0), _shifted(axis, 2))
+        both = inner[one] & inner[two] & (nearest[one] != nearest[two])
+        size = np.linalg.norm(seen[one] - seen[two], axis=2)[both]
+        pairs = (nearest[one][both], nearest[two][both])
+        np.add.at(total, pairs, np.minimum(size, 0.3))
+        np.add.at(steps, pairs, 1)
+    total, steps = total + total.T, steps + steps.T
+    for one_, two_ in np.argwhere(np.triu(steps) > 12).tolist():
+        soft = total[one_, two_] / steps[one_, two_] < _SOFT_STEP
+        if soft and tint_gap[one_, two_] < _SAME_TINT:
+            number[number == number[two_]] = number[one_]
+    return number
+
+
+def _shifted(axis: int, by: int) -> tuple[slice, slice]:
+    cut = slice(by, None) if by else slice(None, -2)
+    return (cut, slice(None)) if axis == 0 else (slice(None), cut)

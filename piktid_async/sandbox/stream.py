@@ -1,0 +1,122 @@
+"""The event stream of one listener.
+
+First the backlog as `backfill` events, then one `backfill_complete`, then nameless live events,
+and a `:keepalive` comment whenever nothing else was sent for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+from aiohttp import web
+
+from piktid_async.sandbox import connections
+from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.notifications import Filter, Notification, NotificationBoard, Subscription
+
+_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+
+
+class _CutError(Exception):
+    """The connection was ended on purpose."""
+
+
+@attrs.define(eq=False)
+class _Open:
+    request: web.Request
+    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+
+class Streams:
+    """All open event streams of the account."""
+
+    def __init__(self, *, board: NotificationBoard, faults: Faults, keepalive: float) -> None:
+        self._board = board
+        self._faults = faults
+        self._keepalive = keepalive
+        self._open: set[_Open] = set()
+        self.connections = connections.Connections()
+
+    @property
+    def open(self) -> int:
+        """How many streams are open now."""
+        return len(self._open)
+
+    async def serve(self, request: web.Request, filter_: Filter) -> web.StreamResponse:
+        """Send events until the listener, the server or a fault ends it."""
+        response = web.StreamResponse(headers=_HEADERS)
+        stream = _Open(request)
+        self._open.add(stream)
+        self.connections.note(request)
+        try:
+            await response.prepare(request)
+            with self._board.subscribe(filter_) as (backlog, subscription):
+                await _Writer(request, response, self._faults).run(
+                    backlog, subscription, keepalive=self._keepalive
+                )
+        except _CutError:
+            pass
+        finally:
+            self._open.discard(stream)
+            stream.ended.set()
+        return response
+
+    async def cut(self) -> None:
+        """Hang up on every listener, and return when all have gone."""
+        streams = list(self._open)
+        for stream in streams:
+            if stream.request.transport is not None:
+                stream.request.transport.abort()
+        for stream in streams:
+            await stream.ended.wait()
+
+
+class _Writer:
+    """Writes events to one connection, and commits the faults asked for."""
+
+    def __init__(self, request: web.Request, response: web.StreamResponse, faults: Faults) -> None:
+        self._request = request
+        self._response = response
+        self._faults = faults
+        self._sent = 0
+
+    async def run(
+        self, backlog: list[Notification], subscription: Subscription, *, keepalive: float
+    ) -> None:
+        self._cut_if_due()
+        for note in backlog:
+            await self._send(b"event: backfill\ndata: " + note.json + b"\n\n")
+        await self._response.write(b"event: backfill_complete\ndata: {}\n\n")
+        while True:
+            try:
+                async with asyncio.timeout(keepalive):
+                    following = await subscription.next()
+            except TimeoutError:
+                await self._response.write(b":keepalive\n\n")
+                continue
+            if following is None:
+                return
+            await self._send(b"data: " + following.json + b"\n\n")
+
+    async def _send(self, frame: bytes) -> None:
+        limit = self._faults.stream_cut_mid_event
+        if limit is not None and self._sent >= limit:
+            await self._response.write(frame[: len(frame) // 2])
+            self._faults.happened("stream_cut_mid_event")
+            connections.reset(self._request)
+            raise _CutError
+        await self._response.write(frame)
+        self._sent += 1
+        self._cut_if_due()
+
+    def _cut_if_due(self) -> None:
+        limit = self._faults.stream_cut_after_events
+        if limit is not None and self._sent >= limit:
+            self._faults.happened("stream_cut_after_events")
+            connections.hang_up(self._request)
+            raise _CutError

@@ -1,0 +1,275 @@
+"""The front door: one object for uploads, jobs and notifications of an account."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from piktid_async import jobs as job_service
+from piktid_async import submissions, uploads
+from piktid_async.coordination.base import Coordinator
+from piktid_async.coordination.local import LocalCoordinator
+from piktid_async.errors import ConfigurationError
+from piktid_async.feeds import NotificationFeed, subscription
+from piktid_async.follow import StreamState
+from piktid_async.jobs import Job
+from piktid_async.models.images import Source, UploadedFile, UploadOutcome
+from piktid_async.models.jobs import JobResult
+from piktid_async.models.limits import AccountLimits
+from piktid_async.models.notifications import AckMode
+from piktid_async.models.projects import Project
+from piktid_async.models.requests import JobRequest
+from piktid_async.models.settings import StreamSettings
+from piktid_async.projects import Projects
+from piktid_async.protocol import endpoints
+from piktid_async.runtime import Config, Runtime
+from piktid_async.transport.tokens import TokenSource, checked_token
+from piktid_async.types import Json, Params
+from piktid_async.uploads import OnProgress, Sources
+
+DEFAULT_BASE_URL = "https://v2.api.piktid.com"
+"""https://docs.piktid.com/docs/v2/garment-recolor"""
+TOKEN_VARIABLE = "PIKTID_API_TOKEN"
+BASE_URL_VARIABLE = "PIKTID_BASE_URL"
+
+
+class Session:
+    """Everything of one account: upload, submit, follow, fetch.
+
+    It can be built anywhere, also outside a running loop, and used in one `asyncio.run` after
+    another; connections are made on first need, in the loop they are needed in. Use it with
+    `async with`, or call `close()`. Nothing is sent when it is built.
+
+    - `token`: a text, or an async function that returns one and is asked again once after a 401;
+      absent: `PIKTID_API_TOKEN`. `base_url`: absent: `PIKTID_BASE_URL`, then the service.
+    - `upload_concurrency`, `download_concurrency`: files at once, and connections.
+    - `limits`: what the account allows; `AccountLimits.unlimited()` holds nothing back.
+    - `max_credits`: a submission whose estimate would pass it is refused before it is sent.
+    - `ack`: when notifications are deleted at the service: "handled", "manual" or "never".
+    - `stream`: False follows jobs by status calls alone; `StreamSettings` changes its times.
+    - `timeout`: seconds for one API call, and without a byte for one upload or download.
+    - `max_retries`: repeats of what is safe to repeat; a submission is only repeated when it
+      certainly never left, or was refused with 429.
+    - `coordinator`: shares the limits with others; absent: this process alone.
+    - `proxy`: URL of an HTTP proxy. The environment's proxies are not used.
+
+    Raises `ConfigurationError` for what cannot work.
+    """
+
+    def __init__(
+        self,
+        token: str | Callable[[], Awaitable[str]] | None = None,
+        *,
+        base_url: str | None = None,
+        upload_concurrency: int = 8,
+        download_concurrency: int = 8,
+        limits: AccountLimits | None = None,
+        max_credits: float | None = None,
+        ack: AckMode = "handled",
+        stream: bool | StreamSettings = True,
+        timeout: float = 60.0,
+        max_retries: int = 3,
+        coordinator: Coordinator | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        if ack not in ("handled", "manual", "never"):
+            raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
+        config = Config(
+            token=_token(token),
+            base_url=_base_url(base_url),
+            timeout=_positive("timeout", timeout),
+            max_retries=_count("max_retries", max_retries, at_least=0),
+            upload_concurrency=_count("upload_concurrency", upload_concurrency, at_least=1),
+            download_concurrency=_count("download_concurrency", download_concurrency, at_least=1),
+            ack=ack,
+            stream=stream is not False,
+            settings=stream if isinstance(stream, StreamSettings) else StreamSettings(),
+            max_credits=max_credits,
+            proxy=proxy,
+        )
+        self._runtime = Runtime(
+            config, coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic)
+        )
+        self.projects = Projects(self._runtime)
+        """`create`, `ensure`, `list`."""
+
+    def __repr__(self) -> str:
+        return f"<Session {self._runtime.config.base_url} {self.stream_state}>"
+
+    async def __aenter__(self) -> Self:
+        self._runtime.reopen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection; jobs go on at the service and can be picked up by their id.
+
+        Pending acknowledgements are waited for, `StreamSettings.close_wait` seconds at most;
+        those that do not make it are replayed to the next session. Who still waits for a job
+        gets `SessionClosedError`. Closing twice does nothing.
+        """
+        await self._runtime.aclose()
+
+    @property
+    def stream_state(self) -> StreamState:
+        """`idle`, `connecting`, `live`, `reconnecting` or `closed`."""
+        return self._runtime.stream_state
+
+    async def upload(
+        self,
+        source: Source,
+        *,
+        filename: str | None = None,
+        project: Project | str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> UploadedFile:
+        """Upload one image: a path, bytes, a binary file object, or a `StreamSource`.
+
+        Two requests, no credits. The service chooses the content type by the file's name;
+        `project` is only the legacy `project_name` of older guides. Raises `UploadError` when
+        the source cannot be read (before anything is sent) or the storage refuses it. Repeated
+        after faults if the source can be read again. Cancelling breaks the upload off.
+        https://docs.piktid.com/docs/v2/upload/upload__post
+        """
+        return await uploads.upload(
+            self._runtime, source, filename=filename, project=project, on_progress=on_progress
+        )
+
+    async def upload_many(
+        self,
+        sources: Sources,
+        *,
+        project: Project | str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[UploadedFile]:
+        """Upload many images at once and return them in the order of the sources.
+
+        All are tried. Raises `UploadGroupError` if any failed; its `.uploaded` has the others.
+        """
+        return await uploads.upload_many(
+            self._runtime, sources, project=project, on_progress=on_progress
+        )
+
+    def upload_each(
+        self,
+        sources: Sources,
+        *,
+        project: Project | str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncIterator[UploadOutcome]:
+        """Upload any number of images and yield each outcome as it ends; none stops the others.
+
+        Sources come from a sync or async iterable of any length and are drawn as places get
+        free. Leaving the loop cancels what is under way.
+        """
+        return uploads.upload_each(
+            self._runtime, sources, project=project, on_progress=on_progress
+        )
+
+    async def submit(self, request: JobRequest) -> Job:
+        """Submit a paid job and return it at once; costs `request.credits`.
+
+        Waits for its turn under the account's limits, and for the event stream the first time.
+        Sent again only when the server certainly did not take it; otherwise raises
+        `SubmissionUnknownError`, whose `reconcile()` looks for the job. Raises
+        `BudgetExceededError` before anything is sent, and the service's refusals as
+        `BadRequestError`, `InsufficientCreditsError`, `PermissionDeniedError`, `NotFoundError`.
+        Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist.
+        """
+        return await submissions.submit(self._runtime, request)
+
+    async def run(self, request: JobRequest, timeout: float | None = None) -> JobResult:
+        """Submit a job and wait for its result; `timeout` seconds are for the wait alone."""
+        job = await self.submit(request)
+        return await job.result(timeout)
+
+    def job(
+        self, job_id: str, *, kind: str | type[JobRequest], total_outputs: int | None = None
+    ) -> Job:
+        """Pick up a job made elsewhere or before; sends nothing by itself.
+
+        `kind` is the service's `job_type`, or the request class. A job that does not exist
+        shows as `NotFoundError` when it is awaited.
+        """
+        return job_service.pick_up(self._runtime, job_id, kind, total_outputs)
+
+    def notifications(
+        self,
+        names: Iterable[str] | None = None,
+        jobs: Iterable[Job | str] | None = None,
+        *,
+        ack_foreign: bool = False,
+    ) -> NotificationFeed:
+        """Open a feed of the account's notifications, to be used with `async with`.
+
+        `names` and `jobs` filter it. Notifications of jobs that this session does not know
+        belong to somebody else on the account: they are shown, and never deleted unless
+        `ack_foreign` says so. All feeds and jobs share one connection.
+        """
+        ids = None if jobs is None else [job if isinstance(job, str) else job.id for job in jobs]
+        chosen = subscription(names, ids, ack_foreign=ack_foreign)
+        return NotificationFeed(self._runtime, chosen)
+
+    async def request(
+        self, method: str, path: str, *, json: Json = None, params: Params | None = None
+    ) -> Json:
+        """Call an endpoint that is not modelled, and return its parsed answer.
+
+        Only GET is repeated after a fault. Raises `StatusError` and `ConnectionFailedError`.
+        """
+        call = endpoints.anything(method, path, json=json, params=params)
+        return await self._runtime.connect().caller.execute(call)
+
+
+def _token(given: str | Callable[[], Awaitable[str]] | None) -> TokenSource:
+    if given is None:
+        given = os.environ.get(TOKEN_VARIABLE)
+        if not given:
+            raise ConfigurationError(
+                f"no token: pass Session(token=...) or set {TOKEN_VARIABLE} "
+                "(make one at https://app.on-model.com/profile?tab=tokens)"
+            )
+    if callable(given):
+        return given
+    return checked_token(given)
+
+
+def _base_url(given: str | None) -> str:
+    url = given or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("base_url must be an http(s) URL such as " + DEFAULT_BASE_URL)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError("base_url takes no user, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ConfigurationError(
+            "base_url would send the token unencrypted: use https (http is for loopback only)"
+        )
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _positive(field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(f"{field} must be positive seconds, not {value!r}")
+    return float(value)
+
+
+def _count(field: str, value: object, *, at_least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise ConfigurationError(f"{field} must be {at_least} or more, not {value!r}")
+    return value

@@ -1,0 +1,101 @@
+"""The one event stream, as signals: opened, a batch of notifications, lost, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator
+from typing import TypeAlias
+
+import attrs
+
+from piktid_async.errors import EventTooLargeError, PiktidError, ResponseFormatError
+from piktid_async.models.notifications import WireNotification
+from piktid_async.models.settings import StreamSettings
+from piktid_async.protocol import endpoints
+from piktid_async.protocol.backoff import Backoff
+from piktid_async.protocol.feed import Synced, read_event
+from piktid_async.protocol.reconnect import Connect, GiveUp, Reconnect, WaitUntil
+from piktid_async.protocol.sse import Decoder, ServerSentEvent
+from piktid_async.transport.base import Transport
+
+log = logging.getLogger("piktid_async.stream")
+
+KEEPALIVES_MISSED = 3
+
+
+@attrs.frozen
+class Opened:
+    """The service has answered with a stream."""
+
+
+@attrs.frozen
+class Batch:
+    """What one chunk of bytes held."""
+
+    items: list[WireNotification | Synced]
+
+
+@attrs.frozen
+class Lost:
+    """The connection ended, or was never made."""
+
+    error: PiktidError | None
+
+
+Signal: TypeAlias = Opened | Batch | Lost
+
+
+async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenerator[Signal, None]:
+    """Follow the stream for ever; raises what the service refuses it with.
+
+    Wrap it in `contextlib.aclosing`: the connection is closed when the generator is.
+    """
+    clock = time.monotonic
+    backoff = Backoff(base=settings.reconnect_base, cap=settings.reconnect_cap)
+    machine = Reconnect(backoff, jitter=random.random)
+    while True:
+        match machine.next(clock()):
+            case GiveUp(error):
+                raise error
+            case WaitUntil(at):
+                await asyncio.sleep(at - clock())
+                continue
+            case Connect():
+                machine.opening()
+        lost: PiktidError | None = None
+        idle = KEEPALIVES_MISSED * settings.keepalive
+        try:
+            async with transport.stream(endpoints.events(), idle) as chunks:
+                machine.opened(clock())
+                yield Opened()
+                decoder = Decoder()
+                async for chunk in chunks:
+                    machine.heard(clock())
+                    if batch := read_batch(decoder, chunk):
+                        yield Batch(batch)
+        except PiktidError as error:
+            lost = error
+        machine.lost(clock(), lost)
+        yield Lost(lost)
+
+
+def read_batch(decoder: Decoder, chunk: bytes) -> list[WireNotification | Synced]:
+    """Decode a chunk; what is no notification is logged, and left for the service to keep."""
+    items: list[WireNotification | Synced] = []
+    for event in _decoded(decoder, chunk):
+        try:
+            items.append(read_event(event))
+        except ResponseFormatError as error:
+            log.warning("an event was left out: %s", error.reason)
+    return items
+
+
+def _decoded(decoder: Decoder, chunk: bytes) -> list[ServerSentEvent]:
+    try:
+        return decoder.feed(chunk)
+    except EventTooLargeError as error:
+        log.warning("an event was left out: %s", error.reason)
+        return list(error.events)

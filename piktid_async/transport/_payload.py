@@ -1,0 +1,75 @@
+"""An upload's body for aiohttp: known length, block by block, nothing awaited after the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import Payload
+from aiohttp.abc import AbstractStreamWriter
+
+from piktid_async.errors import UploadError
+from piktid_async.transport.base import Body
+
+YIELD_EVERY = 512 * 1024
+"""Bytes after which the loop gets a turn: a fast receiver never makes drain wait."""
+
+
+class BodyPayload(Payload):
+    """Write one pass over a body."""
+
+    # Tells aiohttp not to send the body again by itself: attempts are ours to count.
+    _consumed = True
+    # Readers are closed by the pass that opened them.
+    _autoclose = True
+
+    def __init__(self, body: Body, content_type: str, on_sent: Callable[[int], None]) -> None:
+        super().__init__(body, content_type=content_type)
+        self._size = body.size
+        self._body = body
+        self._on_sent = on_sent
+        self.failure: Exception | None = None
+        """What went wrong on our side; aiohttp reports it as a broken connection."""
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002
+        """Refuse: a body is never wanted as text."""
+        raise TypeError("an upload has no text form")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the whole body."""
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self,
+        writer: AbstractStreamWriter,
+        content_length: int | None,  # noqa: ARG002  (the body knows its own)
+    ) -> None:
+        """Write exactly the announced bytes, or fail and so break the request off."""
+        try:
+            await self._write(writer)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    async def _write(self, writer: AbstractStreamWriter) -> None:
+        size = self._body.size
+        sent, next_yield = 0, YIELD_EVERY
+        self._on_sent(0)
+        reader = self._body.open()
+        try:
+            while sent < size:
+                block = await reader.read()
+                if not block:
+                    raise UploadError(self._body.label, f"ended after {sent} of {size} bytes")
+                sent += len(block)
+                if sent > size:
+                    raise UploadError(self._body.label, f"gave more than its {size} bytes")
+                # The server answers at the last byte. A writer that is still waiting then
+                # costs the connection, so the last block does not wait for the drain.
+                await writer.write(block, drain=sent < size)  # type: ignore[call-arg]
+                self._on_sent(sent)
+                if sent >= next_yield and sent < size:
+                    next_yield = sent + YIELD_EVERY
+                    await asyncio.sleep(0)
+        finally:
+            reader.close()

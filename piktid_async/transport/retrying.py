@@ -1,0 +1,71 @@
+"""Send a call again where that is safe, and pause in between."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from piktid_async.errors import ConnectionFailedError, PiktidError, StatusError
+from piktid_async.protocol.backoff import Backoff
+from piktid_async.protocol.messages import Call, Request
+from piktid_async.transport.base import Transport
+
+T = TypeVar("T")
+
+LONGEST_ASKED_FOR = 60.0
+"""Seconds of a Retry-After that are waited at most."""
+
+
+class Caller:
+    """Execute calls over one transport."""
+
+    def __init__(self, transport: Transport, max_retries: int, backoff: Backoff) -> None:
+        self._transport = transport
+        self._max_retries = max_retries
+        self._backoff = backoff
+
+    async def execute(self, call: Call[T]) -> T:
+        """Return the call's value, repeating it while that is safe and worth it."""
+        request = call.request
+        return await self.repeat(
+            lambda: self.once(call), again=lambda error: _safe_to_repeat(request, error)
+        )
+
+    async def once(self, call: Call[T]) -> T:
+        """Return the call's value, sending it once."""
+        return call.parse(await self._transport.send(call.request))
+
+    async def repeat(
+        self, attempt: Callable[[], Awaitable[T]], *, again: Callable[[BaseException], bool]
+    ) -> T:
+        """Run an attempt until it succeeds, may not be repeated, or the retries are used up."""
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._max_retries + 1),
+            wait=self._pause,
+            retry=retry_if_exception(again),
+            reraise=True,
+        )
+
+        # tenacity awaits only what is an `async def` itself.
+        async def run() -> T:
+            return await attempt()
+
+        return await retrying(run)
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked_for = error.retry_after if isinstance(error, StatusError) else None
+        pause = self._backoff.pause(state.attempt_number, random.random)
+        if asked_for is None:
+            return pause
+        # Jitter on top: all who were refused together must not come back together.
+        return min(asked_for, LONGEST_ASKED_FOR) + pause
+
+
+def _safe_to_repeat(request: Request, error: BaseException) -> bool:
+    if isinstance(error, ConnectionFailedError) and not error.sent:
+        return True
+    return request.replayable and isinstance(error, PiktidError) and error.retryable

@@ -1,0 +1,48 @@
+"""Where the token comes from, and when it is asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from piktid_async.errors import ConfigurationError
+from piktid_async.types import Secret
+
+TokenSource: TypeAlias = "Secret | Callable[[], Awaitable[str]]"
+
+
+class Tokens:
+    """Hand out the current token; renew it once for all who were refused with the same one."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+        self._current = source if isinstance(source, Secret) else None
+        self._lock = asyncio.Lock()
+
+    async def current(self) -> Secret:
+        """Return the token, asking its source the first time."""
+        return self._current or await self._ask(stale=None)
+
+    async def renew(self, stale: Secret) -> Secret | None:
+        """Return a newer token than the refused one; None if the source is a fixed text."""
+        if isinstance(self._source, Secret):
+            return None
+        return await self._ask(stale=stale)
+
+    async def _ask(self, stale: Secret | None) -> Secret:
+        async with self._lock:
+            if self._current is not None and self._current is not stale:
+                return self._current
+            assert not isinstance(self._source, Secret)
+            self._current = checked_token(await self._source())
+            return self._current
+
+
+def checked_token(token: object) -> Secret:
+    """Return the token as a secret; what cannot stand in a header is refused, unseen."""
+    if not isinstance(token, str) or not token.strip():
+        raise ConfigurationError("the token must be a non-empty text, or an async function of one")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError("the token holds characters that no token has (line end? space?)")
+    return Secret(token)

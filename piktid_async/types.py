@@ -1,0 +1,62 @@
+"""Words that every ring shares: JSON, secrets, links to live machinery, redaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, Self, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JsonObject: TypeAlias = dict[str, Json]
+Params: TypeAlias = Mapping[str, str | int]
+NoteId: TypeAlias = int | str
+"""A notification's id; the documented ones are integers."""
+
+T = TypeVar("T")
+
+
+class Secret:
+    """Hold a token so that neither repr, str, format nor pickle shows it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the token itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled: read it from its source again")
+
+
+class Link(Generic[T]):
+    """Let a data class carry a reference to live machinery: copies keep it, pickles drop it."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: T | None = None) -> None:
+        self.target = target
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Link[T]], tuple[()]]:
+        return type(self), ()
+
+
+def redact_url(url: str | None) -> str:
+    """Return the URL without user, query and fragment, which may hold a signature."""
+    if url is None:
+        return "None"
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    shown = f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
+    return repr(shown + ("?***" if parts.query else ""))

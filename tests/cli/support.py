@@ -1,0 +1,113 @@
+"""Pictures to send, ways to run the command line, and a reader for its page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Awaitable, Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import attrs
+from PIL import Image, ImageDraw, ImageFilter
+
+
+def draw_garment(path: Path, *, color: str = "#c04030", size: tuple[int, int] = (320, 400)) -> Path:
+    """Draw something that a segmenter takes for a garment: a shaded block on a plain wall."""
+    width, height = size
+    picture = Image.new("RGB", size, "#e8e6e2")
+    draw = ImageDraw.Draw(picture)
+    draw.rounded_rectangle(
+        (width * 0.25, height * 0.2, width * 0.75, height * 0.85), radius=18, fill=color
+    )
+    for fold in range(3):
+        x = width * (0.35 + 0.13 * fold)
+        draw.line((x, height * 0.4, x + 8, height * 0.8), fill="#8a2c20", width=4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.filter(ImageFilter.GaussianBlur(1.2)).save(path)
+    return path
+
+
+@attrs.frozen
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+Command = Callable[..., Awaitable[Ended]]
+
+
+def environment(**changes: str | None) -> dict[str, str]:
+    """Return the environment without anything that could reach the real service."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("PIKTID_") and key not in {"FORCE_COLOR", "TTY_COMPATIBLE"}
+    }
+    return kept | {key: value for key, value in changes.items() if value is not None}
+
+
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """Collects what matters, and checks that elements are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.text = ""
+        self.ids: set[str] = set()
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs))
+        for name, value in attrs:
+            self.attributes.append((tag, name, value))
+            if name == "id" and value:
+                self.ids.add(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in {"style", "script"}:
+            self.text += data
+
+
+def decoded(image: dict[str, str | None]) -> Image.Image:
+    """Return the picture of an <img>, which must be a data URI."""
+    head, _, body = (image["src"] or "").partition(",")
+    assert head in {"data:image/jpeg;base64", "data:image/png;base64", "data:image/webp;base64"}
+    picture = Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
+    picture.load()
+    return picture
+
+
+def read(path: Path) -> Reader:
+    """Read a page and check what holds for every one: nothing is loaded, links stay inside."""
+    page = Reader(path.read_text(encoding="utf-8"))
+    for tag, name, value in page.attributes:
+        assert tag not in {"script", "link", "iframe", "object"}
+        assert not name.startswith("on")
+        if name == "href":
+            assert value is not None
+            assert value[0] == "#"
+            assert value[1:] in page.ids
+    assert "url(" not in path.read_text(encoding="utf-8")
+    return page

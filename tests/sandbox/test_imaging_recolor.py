@@ -1,0 +1,193 @@
+"""Recolouring, measured on the sample photos."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from piktid_async.sandbox.imaging import ImagingError, recolor, sample_photos, sample_swatch
+from piktid_async.sandbox.imaging.colors import parse_color
+from piktid_async.sandbox.imaging.filters import dilate, erode
+from piktid_async.sandbox.imaging.io import read_image, write_jpeg
+from piktid_async.sandbox.imaging.segment import find_garment
+from piktid_async.sandbox.imaging.spaces import oklab_from_srgb
+
+SIZE = 480
+PHOTOS = sample_photos(7, size=SIZE)
+TARGETS = ["forest green", "navy", "mustard", "ivory", "#d62828", "blush"]
+
+each_photo = pytest.mark.parametrize("photo", PHOTOS, ids=lambda photo: photo.name)
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def lab_of(data):
+    return oklab_from_srgb(pixels(data))
+
+
+def garment(photo):
+    """Where the garment is for sure, and where it is for sure not."""
+    mask, _ = find_garment(read_image(photo.data, size=SIZE))
+    return erode(mask, radius=4), ~dilate(mask, radius=5)
+
+
+def hue_gap(one, two):
+    gap = np.degrees(np.arctan2(one[2], one[1]) - np.arctan2(two[2], two[1]))
+    return abs((gap + 180) % 360 - 180)
+
+
+@each_photo
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_garment_takes_the_target_colour_and_the_rest_stays(photo, target):
+    inside, outside = garment(photo)
+    done = recolor(photo.data, reference_text=target, size=SIZE)
+    found, wanted = np.median(lab_of(done.full)[inside], axis=0), parse_color(target)
+    assert abs(found[0] - wanted[0]) < 0.06
+    assert np.hypot(found[1] - wanted[1], found[2] - wanted[2]) < 0.03
+    if np.hypot(*wanted[1:]) > 0.03:
+        assert hue_gap(found, wanted) < 8
+    change = np.abs(pixels(done.full).astype(int) - pixels(photo.data))[outside]
+    assert change.mean() < 1.5
+    assert np.percentile(change, 99.5) < 12
+
+
+@each_photo
+@pytest.mark.parametrize("target", ["forest green", "ivory", "black"])
+def test_folds_stay(photo, target):
+    inside, _ = garment(photo)
+    before = lab_of(photo.data)[..., 0][inside]
+    after = lab_of(recolor(photo.data, reference_text=target, size=SIZE).full)[..., 0][inside]
+    order = [np.argsort(np.argsort(values)) for values in (before, after)]
+    assert np.corrcoef(*order)[0, 1] > 0.9
+    assert after.std() > 0.012
+
+
+@each_photo
+def test_the_mask_covers_the_garment_and_nothing_else(photo):
+    """The samples stand in the middle: their outline must not reach the picture's border."""
+    mask, _ = find_garment(read_image(photo.data, size=SIZE))
+    assert 0.15 < mask.mean() < 0.6
+    assert not mask[0].any()
+    assert not mask[:, 0].any()
+    both = mask & mask[:, ::-1]
+    assert both.sum() > 0.93 * mask.sum()
+
+
+def test_dark_buttons_stay():
+    shirt = PHOTOS[0]
+    source = lab_of(shirt.data)
+    dark = source[..., 0] < 0.3
+    assert dark.sum() > 20
+    after = lab_of(recolor(shirt.data, reference_text="mustard", size=SIZE).full)[dark]
+    assert np.abs(after - source[dark]).mean() < 0.03
+
+
+def test_a_swatch_and_an_instruction_work_like_words():
+    inside, _ = garment(PHOTOS[1])
+    by_words = recolor(PHOTOS[1].data, reference_text="teal", size=SIZE)
+    by_swatch = recolor(PHOTOS[1].data, reference_image=sample_swatch("teal"), size=SIZE)
+    by_order = recolor(PHOTOS[1].data, instruction="make it teal please", size=SIZE)
+    assert by_order == by_words
+    gap = np.median(lab_of(by_swatch.full)[inside], axis=0) - np.median(
+        lab_of(by_words.full)[inside], axis=0
+    )
+    assert np.linalg.norm(gap) < 0.04
+
+
+@pytest.mark.parametrize("size", [256, 1024, 1500])
+def test_size_is_the_long_edge_of_the_output(size):
+    done = recolor(PHOTOS[3].data, reference_text="lilac", size=size)
+    assert (done.width, done.height) == (round(size * 0.8), size)
+    assert Image.open(io.BytesIO(done.full)).size == (done.width, done.height)
+    assert Image.open(io.BytesIO(done.full)).format == "JPEG"
+    assert Image.open(io.BytesIO(done.thumbnail)).size == (205, 256)
+
+
+@pytest.mark.parametrize("target", ["forest green", "ivory", "charcoal"])
+def test_variations_differ_visibly_but_stay_near(target):
+    inside, _ = garment(PHOTOS[1])
+    colors = [
+        np.median(
+            lab_of(recolor(PHOTOS[1].data, reference_text=target, size=SIZE, variation=i).full)[inside],
+            axis=0,
+        )
+        for i in range(8)
+    ]
+    gaps = [np.linalg.norm(a - b) for i, a in enumerate(colors) for b in colors[:i]]
+    assert min(gaps) > 0.004
+    assert all(np.linalg.norm(color - colors[0]) > 0.015 for color in colors[1:])
+    assert max(np.linalg.norm(color - colors[0]) for color in colors) < 0.09
+
+
+def test_the_watermark_changes_the_corner_and_nothing_else():
+    plain = pixels(recolor(PHOTOS[2].data, reference_text="sage", size=1024).full).astype(int)
+    marked = pixels(
+        recolor(PHOTOS[2].data, reference_text="sage", size=1024, watermark=True).full
+    )
+    changed = np.argwhere(np.abs(marked - plain).max(axis=2) > 30)
+    height, width = plain.shape[:2]
+    assert len(changed) > 1000
+    assert changed[:, 0].min() > 0.92 * height
+    assert changed[:, 1].min() > 0.7 * width
+
+
+def test_the_same_call_gives_the_same_bytes_from_any_thread():
+    def work(_):
+        return recolor(PHOTOS[0].data, reference_text="petrol", size=SIZE, variation=3)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(work, range(6)))) == 1
+
+
+def flat(color, size=(400, 500)):
+    return write_jpeg(Image.new("RGB", size, color), quality=90)
+
+
+def graded():
+    tones = np.linspace(120, 230, 500)[:, None] + np.linspace(-20, 20, 400)[None]
+    return write_jpeg(Image.fromarray(np.repeat(tones[..., None], 3, 2).astype(np.uint8)), quality=90)
+
+
+def noisy():
+    noise = np.random.default_rng(3).normal(200, 12, (500, 400, 3))
+    return write_jpeg(Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8)), quality=90)
+
+
+@pytest.mark.parametrize(
+    "source", [flat("white"), flat("#345"), graded(), noisy(), flat("white", (1, 1)), flat("red", (3, 900))]
+)
+def test_a_picture_without_a_garment_is_refused_by_name(source):
+    with pytest.raises(ImagingError, match=r"^We couldn't find the garment in this image$"):
+        recolor(source, reference_text="navy", size=512)
+    with pytest.raises(ImagingError, match=r"^We couldn't find the wool hat in this image$"):
+        recolor(source, reference_text="navy", garment_label="wool hat", size=512)
+
+
+@pytest.mark.parametrize("change", ["noise", "stripes", "spotlight", "cropped", "dim"])
+@pytest.mark.parametrize("photo", [PHOTOS[0], PHOTOS[2]], ids=["white", "dark"])
+def test_imperfect_photos_work(photo, change):
+    rng = np.random.default_rng(0)
+    seen = pixels(photo.data).astype(float)
+    height, width = seen.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    inside, outside = garment(photo)
+    if change == "noise":
+        seen += rng.normal(0, 7, seen.shape)
+    elif change == "stripes":
+        seen += 4 * np.sin(x / 3)[..., None]
+    elif change == "spotlight":
+        seen *= (1.05 - 0.4 * ((x / width - 0.2) ** 2 + (y / height - 0.2) ** 2))[..., None]
+    elif change == "dim":
+        seen *= 0.5
+    rows = round(height * 0.7) if change == "cropped" else height
+    seen = np.clip(seen[:rows], 0, 255).astype(np.uint8)
+    size = max(seen.shape[:2])
+    done = recolor(write_jpeg(Image.fromarray(seen), quality=90), reference_text="emerald", size=size)
+    green = lab_of(done.full)
+    hit = (green[..., 1] < -0.05) & (green[..., 2] > 0)
+    assert hit[inside[:rows]].mean() > 0.93
+    assert hit[outside[:rows]].mean() < 0.01

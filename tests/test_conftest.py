@@ -1,0 +1,129 @@
+"""The checks that every test gets can fail: each fault is committed here in a run of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SETTINGS = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+asyncio_default_test_loop_scope = function
+filterwarnings = error
+"""
+
+FAULTS = {
+    "task": (
+        """
+        import asyncio
+
+        async def test_fault():
+            test_fault.kept = asyncio.create_task(asyncio.sleep(99), name="forgotten")
+        """,
+        "tasks still alive when their loop closed: forgotten",
+    ),
+    "task in asyncio.run": (
+        """
+        import asyncio
+
+        def test_fault():
+            async def main():
+                test_fault.kept = asyncio.create_task(asyncio.sleep(99), name="forgotten")
+
+            asyncio.run(main())
+        """,
+        "tasks still alive when their loop closed: forgotten",
+    ),
+    "client session": (
+        """
+        import aiohttp
+
+        async def test_fault():
+            test_fault.kept = aiohttp.ClientSession()
+        """,
+        "not closed: <aiohttp.client.ClientSession",
+    ),
+    "lost client session": (
+        """
+        import aiohttp
+
+        async def test_fault():
+            aiohttp.ClientSession()
+        """,
+        "ResourceWarning: Unclosed client session",
+    ),
+    "connector": (
+        """
+        import aiohttp
+
+        async def test_fault():
+            test_fault.kept = aiohttp.TCPConnector()
+        """,
+        "not closed: <aiohttp.connector.TCPConnector",
+    ),
+    "file": (
+        """
+        def test_fault():
+            open(__file__)
+        """,
+        "ResourceWarning: unclosed file",
+    ),
+    "name": (
+        """
+        import socket
+
+        def test_fault():
+            try:
+                socket.getaddrinfo("example.com", 80)
+            except OSError:
+                pass
+        """,
+        "reached beyond loopback: example.com",
+    ),
+    "address": (
+        """
+        import socket
+
+        def test_fault():
+            with socket.socket() as sock:
+                sock.settimeout(0.1)
+                try:
+                    sock.connect(("192.0.2.1", 80))
+                except OSError:
+                    pass
+        """,
+        "reached beyond loopback: 192.0.2.1",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_a_test_leaves_behind_fails_it(fault: str, tmp_path: Path) -> None:
+    body, words = FAULTS[fault]
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    (tmp_path / "test_fault.py").write_text(textwrap.dedent(body))
+    shutil.copy(HERE / "conftest.py", tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert words in run.stdout
+
+
+async def test_mocked_http_answers_without_a_socket(mocked_http) -> None:
+    import aiohttp
+
+    mocked_http.get("https://api.invalid/things", payload={"things": []})
+    async with aiohttp.ClientSession() as client, client.get("https://api.invalid/things") as got:
+        assert await got.json() == {"things": []}

@@ -1,0 +1,55 @@
+"""Every example runs, as its own program, against the sandbox; the README shows the first one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from piktid_async.sandbox import Sandbox
+from piktid_async.sandbox.imaging import sample_photos
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PRINTED = {
+    "01_recolor.py": r"([01] http://127\.0\.0\.1:\S+\n){2}",
+    "02_on_the_sandbox.py": r"4 pictures, 12 credits\n(navy/[01]-[01]\.jpg\n){4}",
+    "03_waiting.py": r"not yet; the job goes on.*\ncompleted 100\.0\n",
+}
+LEFT = {"01_recolor.py": "out/?_0_v0.jpg", "02_on_the_sandbox.py": "navy/*.jpg"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+    for name, photo in zip(("front.jpg", "back.jpg"), sample_photos(2, size=400), strict=True):
+        (tmp_path / name).write_bytes(photo.data)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", example),
+        cwd=tmp_path,
+        env=os.environ
+        | {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        | {"PYTHONPATH": ""},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (0, "")
+    assert re.fullmatch(PRINTED[example.name], out.decode())
+    if example.name in LEFT:
+        left = len(list(tmp_path.glob(LEFT[example.name])))  # noqa: ASYNC240 - it is a test
+        assert left == out.decode().count(".jpg\n") or left == 2
+    assert sandbox.books.notifications_outstanding == ()
+
+
+def test_the_readme_shows_the_first_example_as_it_is() -> None:
+    (first, *_) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert first == EXAMPLES[0].read_text()
+
+
+def test_the_first_example_has_twelve_lines_of_code() -> None:
+    lines = [line for line in EXAMPLES[0].read_text().splitlines() if line.strip()]
+    assert len(lines) == 12
