@@ -3,8 +3,7 @@
 #   make test    run all tests
 # The rest: make lint | types | wheel-test | coverage | clean.  Another Python: make test PYTHON=python3.13
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+.SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -36,9 +35,9 @@ format: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy --strict piktid_async tests/typing
-	@# No question to the network about newer versions of the checker.
-	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python \
-		--verifytypes piktid_async --ignoreexternal
+	@# --verifytypes finds packages through the first python in PATH, whatever --pythonpath says.
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYRIGHT_PYTHON_IGNORE_WARNINGS=1 \
+		$(BIN)/pyright --verifytypes piktid_async --ignoreexternal
 
 wheel-test: $(VENV)/.pip
 	.ci/wheel-test $(BIN)/python
@@ -59,8 +58,8 @@ clean:
 $(VENV)/.pip:
 	@python="$(PYTHON)"; \
 	if ! "$${python:-python3}" -c '$(OLD_ENOUGH)' 2>/dev/null; then \
-		found=$$("$${python:-python3}" --version 2>&1 || true); \
-		echo "piktid-async needs Python 3.11 or newer; found: $${found:-none}." >&2; \
+		found=$$("$${python:-python3}" --version 2>/dev/null || echo none); \
+		echo "piktid-async needs Python 3.11 or newer; $${python:-python3} is: $$found." >&2; \
 		echo "Install one and name it, for example: make $(or $(MAKECMDGOALS),test) PYTHON=python3.13" >&2; \
 		exit 1; \
 	fi; \

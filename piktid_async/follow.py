@@ -44,10 +44,10 @@ class Follower:
         """Why there is no stream, when the service will not serve one."""
         self.state: StreamState = "idle"
         settings = runtime.settings
-        self._polling = Patience(settings.poll_every, settings.poll_every * 3)
         self._start(self._tend(), "piktid status")
-        if runtime.use_stream:
+        if settings.connect:
             self.state = "connecting"
+            runtime.dispatcher.patience = Patience(settings.silent_after, settings.silent_longest)
             self._start(self._read(), "piktid stream")
         else:
             self._no_stream()
@@ -121,7 +121,8 @@ class Follower:
 
     def _no_stream(self) -> None:
         self.state = "idle"
-        self._runtime.dispatcher.patience = self._polling
+        often = self._runtime.settings.poll_every
+        self._runtime.dispatcher.patience = Patience(often, 3 * often)
         self._runtime.dispatcher.resync(self._clock())
         self._answered.set()
         self._news.set()

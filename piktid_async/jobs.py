@@ -354,14 +354,13 @@ def follow_job(
     request: JobRequest | None,
     total: int | None,
     status: str = "pending",
+    look: bool = False,
 ) -> Job:
-    """Follow a job from now on."""
+    """Follow a job from now on; `look` has its status read at once."""
     visible = VISIBLE_WITHIN if request is not None else FOUND_WITHIN
-    now = runtime.clock()
-    tracker = Tracker(job_id, kind, total=total, status=status, invisible_until=now + visible)
-    tracker = runtime.dispatcher.adopt(tracker, now)
-    runtime.pump()
-    return Job(runtime, tracker, request)
+    until = runtime.clock() + visible
+    tracker = Tracker(job_id, kind, total=total, status=status, invisible_until=until)
+    return Job(runtime, runtime.adopt(tracker, look=look), request)
 
 
 def pick_up(
@@ -376,7 +375,5 @@ def pick_up(
         raise InvalidRequestError("kind", f"must be one of {known}, not {name!r}")
     if runtime.closed:
         raise SessionClosedError
-    job = follow_job(runtime, job_id, name, request=None, total=total)
-    runtime.look_soon(job._tracker)
-    return job
+    return follow_job(runtime, job_id, name, request=None, total=total, look=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -24,15 +24,13 @@ from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol.backoff import Backoff
 from piktid_async.protocol.budget import Budget
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
-from piktid_async.protocol.progress import Patience, Tracker
+from piktid_async.protocol.progress import Tracker
+from piktid_async.transport.base import Transport
 from piktid_async.transport.retrying import Caller
-from piktid_async.transport.tokens import Tokens, TokenSource
 from piktid_async.waiters import Waiters
 
 if TYPE_CHECKING:
     from piktid_async.feeds import NotificationFeed
-    from piktid_async.transport._aiohttp import NetworkConfig
-    from piktid_async.transport.base import Transport
 
 T = TypeVar("T")
 
@@ -43,33 +41,32 @@ RETRY = Backoff(base=0.5, cap=20.0)
 class Config:
     """How a session was built; checked by the session."""
 
-    token: TokenSource
     base_url: str
     timeout: float
     max_retries: int
     upload_concurrency: int
     download_concurrency: int
     ack: AckMode
-    stream: bool
-    settings: StreamSettings
+    stream: StreamSettings
     max_credits: float | None
-    proxy: str | None = attrs.field(default=None, repr=False)
 
 
 class Runtime:
     """The shared state of one session."""
 
-    def __init__(self, config: Config, coordinator: Coordinator) -> None:
+    def __init__(
+        self,
+        config: Config,
+        coordinator: Coordinator,
+        open_transport: Callable[[], Transport],
+    ) -> None:
         self.config = config
-        self.settings = config.settings
-        self.use_stream = config.stream
+        self.open_transport = open_transport
+        self.settings = config.stream
         self.coordinator = coordinator
         self.budget = Budget(config.max_credits)
         self.waiters = Waiters()
-        self.dispatcher = Dispatcher(
-            ack=config.ack,
-            patience=Patience(config.settings.silent_after, config.settings.silent_longest),
-        )
+        self.dispatcher = Dispatcher(ack=config.ack)
         self.feeds: dict[Subscription, NotificationFeed] = {}
         # The same in every loop, unlike the loops' own.
         self.clock = time.monotonic
@@ -113,12 +110,16 @@ class Runtime:
         if (acks := dispatcher.acks()) and self._connections is not None:
             self._connections.acks.add(acks)
 
-    def look_soon(self, tracker: Tracker) -> None:
-        """Have the status of a job read as soon as there is a connection."""
-        self.dispatcher.suspect(tracker, self.clock())
+    def adopt(self, tracker: Tracker, *, look: bool) -> Tracker:
+        """Follow a job from now on; `look` has its status read as soon as there is a loop."""
+        tracker = self.dispatcher.adopt(tracker, self.clock())
+        if look:
+            self.dispatcher.suspect(tracker, self.clock())
+        self.pump()
         found = self._connections
         if found is not None and found.follower is not None:
             found.follower.poke()
+        return tracker
 
     def fail_feeds(self, error: PiktidError) -> None:
         """End every feed with an error."""
@@ -151,14 +152,11 @@ class Connections:
     """What belongs to one event loop."""
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
-        # Here, because importing aiohttp costs more than all the rest.
-        from piktid_async.transport._aiohttp import AiohttpTransport
-
         self.runtime = runtime
         self.loop = loop
         self.closing = False
         config = runtime.config
-        self.transport: Transport = AiohttpTransport(_network(config), Tokens(config.token))
+        self.transport = runtime.open_transport()
         self.caller = Caller(self.transport, config.max_retries, RETRY)
         self.acks = Acknowledger(self.caller)
         self.uploads = asyncio.Semaphore(config.upload_concurrency)
@@ -216,17 +214,4 @@ class Connections:
         if not task.cancelled():
             # Whoever awaits the task gets its error; if nobody does any more, it is not news.
             task.exception()
-
-
-def _network(config: Config) -> NetworkConfig:
-    from piktid_async.transport._aiohttp import NetworkConfig
-
-    return NetworkConfig(
-        base_url=config.base_url,
-        timeout=config.timeout,
-        upload_concurrency=config.upload_concurrency,
-        download_concurrency=config.download_concurrency,
-        proxy=config.proxy,
-    )
-
 

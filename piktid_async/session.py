@@ -27,7 +27,8 @@ from piktid_async.models.settings import StreamSettings
 from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
-from piktid_async.transport.tokens import TokenSource, checked_token
+from piktid_async.transport.base import Transport
+from piktid_async.transport.tokens import Tokens, TokenSource, checked_token
 from piktid_async.types import Json, Params
 from piktid_async.uploads import OnProgress, Sources
 
@@ -79,20 +80,19 @@ class Session:
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
         config = Config(
-            token=_token(token),
             base_url=_base_url(base_url),
             timeout=_positive("timeout", timeout),
             max_retries=_count("max_retries", max_retries, at_least=0),
             upload_concurrency=_count("upload_concurrency", upload_concurrency, at_least=1),
             download_concurrency=_count("download_concurrency", download_concurrency, at_least=1),
             ack=ack,
-            stream=stream is not False,
-            settings=stream if isinstance(stream, StreamSettings) else StreamSettings(),
+            stream=_stream(stream),
             max_credits=max_credits,
-            proxy=proxy,
         )
         self._runtime = Runtime(
-            config, coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic)
+            config,
+            coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic),
+            _network(config, _token(token), proxy),
         )
         self.projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
@@ -245,6 +245,21 @@ def _token(given: str | Callable[[], Awaitable[str]] | None) -> TokenSource:
     return checked_token(given)
 
 
+def _network(config: Config, token: TokenSource, proxy: str | None) -> Callable[[], Transport]:
+    # aiohttp costs more to import than all the rest, so it waits for the first session. Not for
+    # the first request: that would stall a running loop.
+    from piktid_async.transport._aiohttp import AiohttpTransport, NetworkConfig
+
+    network = NetworkConfig(
+        base_url=config.base_url,
+        timeout=config.timeout,
+        upload_concurrency=config.upload_concurrency,
+        download_concurrency=config.download_concurrency,
+        proxy=proxy,
+    )
+    return lambda: AiohttpTransport(network, Tokens(token))
+
+
 def _base_url(given: str | None) -> str:
     url = given or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
     parts = urlsplit(url)
@@ -257,6 +272,14 @@ def _base_url(given: str | None) -> str:
             "base_url would send the token unencrypted: use https (http is for loopback only)"
         )
     return url.rstrip("/")
+
+
+def _stream(given: bool | StreamSettings) -> StreamSettings:
+    if isinstance(given, StreamSettings):
+        return given
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"stream takes True, False or StreamSettings, not {given!r}")
+    return StreamSettings(connect=given)
 
 
 def _is_loopback(host: str) -> bool:

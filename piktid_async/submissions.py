@@ -142,11 +142,14 @@ async def find_lost(runtime: Runtime, request: JobRequest, since: datetime) -> J
             request, f"{len(found)} jobs fit this submission ({', '.join(sorted(found))})"
         )
     for job_id in found:
-        job = follow_job(
-            runtime, job_id, request.kind, request=request, total=request.total_outputs
+        return follow_job(
+            runtime,
+            job_id,
+            request.kind,
+            request=request,
+            total=request.total_outputs,
+            look=True,
         )
-        runtime.look_soon(job._tracker)
-        return job
     return None
 
 

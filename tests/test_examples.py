@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from piktid_async import Session
 from piktid_async.sandbox import Sandbox
 from piktid_async.sandbox.imaging import sample_photos
 
@@ -20,7 +22,7 @@ PRINTED = {
     "02_on_the_sandbox.py": r"4 pictures, 12 credits\n(navy/[01]-[01]\.jpg\n){4}",
     "03_waiting.py": r"not yet; the job goes on.*\ncompleted 100\.0\n",
 }
-LEFT = {"01_recolor.py": "out/?_0_v0.jpg", "02_on_the_sandbox.py": "navy/*.jpg"}
+LEFT = {"01_recolor.py": ("out/?_0_v0.jpg", 2), "02_on_the_sandbox.py": ("navy/*.jpg", 4)}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -40,14 +42,33 @@ async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path)
     assert (process.returncode, err.decode()) == (0, "")
     assert re.fullmatch(PRINTED[example.name], out.decode())
     if example.name in LEFT:
-        left = len(list(tmp_path.glob(LEFT[example.name])))  # noqa: ASYNC240 - it is a test
-        assert left == out.decode().count(".jpg\n") or left == 2
+        pattern, files = LEFT[example.name]
+        assert len(list(tmp_path.glob(pattern))) == files
     assert sandbox.books.notifications_outstanding == ()
 
 
+README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
 def test_the_readme_shows_the_first_example_as_it_is() -> None:
-    (first, *_) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert first == EXAMPLES[0].read_text()
+    assert README[0] == EXAMPLES[0].read_text()
+
+
+async def test_the_readme_s_sandbox_lines_run() -> None:
+    code = compile(README[1], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    await eval(code, {})
+
+
+async def test_the_readme_s_feed_lines_run(
+    sandbox: Sandbox, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.emit("batch_edit", {"id_task": "somebody's", "status": "completed"})
+    sandbox.emit("batch_edit", {"id_task": "last", "status": "completed"})
+    once = README[2] + "        if note.job_id == 'last': break\n"
+    code = compile(once, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    await eval(code, {"session": session})
+    assert capsys.readouterr().out.startswith("batch_edit somebody's BatchEdit(")
+    assert len(sandbox.books.notifications_outstanding) == 2  # foreign ones are left alone
 
 
 def test_the_first_example_has_twelve_lines_of_code() -> None:

@@ -24,7 +24,7 @@ Exit codes: 0 all is well; 1 some pictures or jobs failed; 2 the command line or
 is wrong and nothing was sent; 3 the service or the network refused; 130 Ctrl-C.
 """
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="piktid",
     help="Recolor garments in product photos, with the PiktID On-Model API or a local sandbox.",
     epilog=EXIT_CODES,
@@ -87,7 +87,8 @@ def demo(
 @app.command(epilog=EXIT_CODES)
 def recolor(
     paths: Annotated[
-        list[Path], typer.Argument(help="Pictures (JPEG, PNG, WebP), or folders of them.")
+        list[Path],
+        typer.Argument(metavar="PATHS", help="Pictures (JPEG, PNG, WebP), or folders of them."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results; made if need be.")],
     to: Annotated[str | None, typer.Option(help='The new colour: a name or "#2E5A3B".')] = None,

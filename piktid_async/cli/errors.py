@@ -61,7 +61,7 @@ class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is o
 
     def __init__(self, sentence: str, code: Exit = Exit.USAGE) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.code: Exit = code
 
 
 def trouble_from(error: PiktidError | OSError) -> Trouble:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -47,24 +48,22 @@ class Lines:
 
     def note(self, text: str, *, style: str = "") -> None:
         """Say something in passing."""
-        self._console.print(
-            Text(clean(text), style=style), highlight=False, soft_wrap=True, end="\n"
-        )
+        self._console.print(Text(clean(text), style=style), highlight=False, soft_wrap=True)
 
     def start_uploads(self, files: int) -> None:
         """Expect so many files."""
         self._uploads = (0, files)
 
-    def upload(self, name: str, sent: int, size: int) -> None:
+    def upload(self, path: Path, sent: int, size: int) -> None:
         """Show how far one file is."""
 
-    def uploaded(self, name: str, error: str | None = None) -> None:
+    def uploaded(self, path: Path, error: str | None = None) -> None:
         """Show that one file has ended."""
         done, files = self._uploads = (self._uploads[0] + 1, self._uploads[1])
         if error:
-            self.note(f"not uploaded {done}/{files}: {name}: {error}", style="red")
+            self.note(f"not uploaded {done}/{files}: {path.name}: {error}", style="red")
         else:
-            self.note(f"uploaded {done}/{files}: {name}")
+            self.note(f"uploaded {done}/{files}: {path.name}")
 
     def start_outputs(self, outputs: int) -> None:
         """Expect so many pictures over all jobs."""
@@ -98,7 +97,7 @@ class Bars(Lines):
             transient=True,
             expand=True,
         )
-        self._files: dict[str, TaskID] = {}
+        self._files: dict[Path, TaskID] = {}
         self._total: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -120,17 +119,17 @@ class Bars(Lines):
         super().start_uploads(files)
         self._restart("uploading", files)
 
-    def upload(self, name: str, sent: int, size: int) -> None:
+    def upload(self, path: Path, sent: int, size: int) -> None:
         """Move the bar of one file, backwards too when an attempt is repeated."""
-        if name not in self._files:
-            self._files[name] = self._progress.add_task(clean(name), total=size, bytes=True)
-        self._progress.update(self._files[name], completed=sent, total=size)
+        if path not in self._files:
+            self._files[path] = self._progress.add_task(clean(path.name), total=size, bytes=True)
+        self._progress.update(self._files[path], completed=sent, total=size)
 
-    def uploaded(self, name: str, error: str | None = None) -> None:
+    def uploaded(self, path: Path, error: str | None = None) -> None:
         """Take the file's bar away."""
-        super().uploaded(name, error)
-        if name in self._files:
-            self._progress.remove_task(self._files.pop(name))
+        super().uploaded(path, error)
+        if path in self._files:
+            self._progress.remove_task(self._files.pop(path))
         self._advance()
 
     def start_outputs(self, outputs: int) -> None:

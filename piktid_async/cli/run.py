@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from piktid_async import Job, JobResult, Output, Project, Session, UploadedFile
 from piktid_async.cli.errors import Exit, Trouble, clean, explain, trouble_from
-from piktid_async.cli.inputs import RESULT_NAME, shown
+from piktid_async.cli.inputs import shown
 from piktid_async.cli.order import Order
 from piktid_async.cli.progress import Lines
 from piktid_async.cli.report import Item, JobReport, Report
-from piktid_async.errors import JobError, PiktidError, SubmissionUnknownError
+from piktid_async.errors import DownloadError, JobError, PiktidError, SubmissionUnknownError
 
 LOOKS = 3
 """How often a job is looked for whose submission was not answered."""
@@ -30,7 +30,7 @@ class Run:
         self._order = order
         self._view = view
         self._began = time.monotonic()
-        self.report = Report(
+        self.report: Report = Report(
             target=order.target, service=service, project=order.project, jobs=order.job_reports()
         )
 
@@ -56,12 +56,12 @@ class Run:
         failed: list[str] = []
         outcomes = session.upload_each(
             sources,
-            on_progress=lambda at: self._view.upload(str(at.source), at.sent, at.total),
+            on_progress=lambda at: self._view.upload(Path(str(at.source)), at.sent, at.total),
         )
         async for outcome in outcomes:
             path = Path(str(outcome.source))
             error = explain(outcome.error) if outcome.error else None
-            self._view.uploaded(str(path), error)
+            self._view.uploaded(path, error)
             if outcome.file is not None:
                 files[path] = outcome.file
             else:
@@ -160,12 +160,21 @@ class Run:
                 item.error = _failure(output)
         if not result.ok:
             return
-        for path in await job.download(report.folder, overwrite=self._order.overwrite):
-            if RESULT_NAME.fullmatch(path.name):
-                image, variation, _ = path.name.split("_", 2)
-                for item in report.items:
-                    if (item.image_index, item.variation) == (int(image), int(variation)):
-                        item.path, item.error = path, None
+        try:
+            saved = await job.download(report.folder, overwrite=self._order.overwrite)
+        except DownloadError as error:
+            _enter(report, error.saved)
+            raise
+        _enter(report, saved)
+
+
+def _enter(report: JobReport, saved: Iterable[Path]) -> None:
+    """Write down which picture is in which file: `<image_index>_<group_index>_v<version>`."""
+    for path in saved:
+        image, variation, _ = path.name.split("_", 2)
+        for item in report.items:
+            if (item.image_index, item.variation) == (int(image), int(variation)):
+                item.path, item.error = path, None
 
 
 def _item(report: JobReport, output: Output) -> Item | None:

@@ -15,6 +15,8 @@ class StreamSettings:
     https://docs.piktid.com/docs/v2/notifications/notifications_stream__get
     """
 
+    connect: bool = True
+    """False opens no stream: jobs are followed by status calls alone."""
     keepalive: float = 15.0
     """Pause between the service's keepalives; silence past three of them means a dead link."""
     silent_after: float = 30.0
@@ -33,9 +35,8 @@ class StreamSettings:
     """How long closing waits for pending acknowledgements."""
 
     def __attrs_post_init__(self) -> None:
-        for field in attrs.fields(StreamSettings):
-            value = getattr(self, field.name)
-            if not isinstance(value, int | float) or not value > 0:
+        for name, value in attrs.asdict(self).items():
+            if name != "connect" and (not isinstance(value, int | float) or not value > 0):
                 raise ConfigurationError(
-                    f"stream settings: {field.name} must be positive seconds, not {value!r}"
+                    f"stream settings: {name} must be positive seconds, not {value!r}"
                 )

@@ -61,28 +61,24 @@ class JobRunner:
     async def _make(self, job: Job, output: Output) -> None:
         started = time.monotonic()
         try:
-            picture = await self._renderer.render(job.request, output)
+            await self._draw(job, output)
         except RenderError as error:
-            self._fail(output, str(error))
-            return
+            output.status, output.error_message = "failed", str(error)
         except Exception:
             log.exception("rendering image %d of %s", output.image_index, job.job_id)
-            self._fail(output, "Internal error")
-            return
+            output.status, output.error_message = "failed", "Internal error"
+        else:
+            output.status = "completed"
+        output.processing_time = round(time.monotonic() - started + self._seconds_per_image, 3)
+
+    async def _draw(self, job: Job, output: Output) -> None:
+        picture = await self._renderer.render(job.request, output)
         stem = f"{output.image_index}_{output.group_index}_v0"
-        full, thumbnail = (
-            result_key(job.job_id, f"{stem}.jpg"),
-            result_key(job.job_id, f"{stem}_thumbnail.jpg"),
-        )
+        full = result_key(job.job_id, f"{stem}.jpg")
+        thumbnail = result_key(job.job_id, f"{stem}_thumbnail.jpg")
         await self._storage.spool.put(full, picture.full, content_type="image/jpeg")
         await self._storage.spool.put(thumbnail, picture.thumbnail, content_type="image/jpeg")
         output.full_key, output.thumbnail_key = full, thumbnail
-        output.processing_time = round(time.monotonic() - started + self._seconds_per_image, 3)
-        output.status = "completed"
-
-    def _fail(self, output: Output, message: str) -> None:
-        output.status = "failed"
-        output.error_message = message
 
     def _finish(self, job: Job) -> None:
         if job.successful:

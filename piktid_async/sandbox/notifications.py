@@ -28,11 +28,10 @@ class Notification:
     data: JsonObject
     born: float
     """On the monotonic clock, for the retention."""
-    json: bytes = attrs.field(init=False)
-
-    @json.default
-    def _encode(self) -> bytes:
-        return orjson.dumps(self.body())
+    json: bytes = attrs.field(
+        init=False, default=attrs.Factory(lambda self: orjson.dumps(self.body()), takes_self=True)
+    )
+    """The notification on the wire; encoded once, however many listen."""
 
     def body(self) -> JsonObject:
         """Return the notification as the service writes it."""

@@ -32,8 +32,8 @@ class Origin:
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         address, bound = self._runner.addresses[0][:2]
-        host = _ANY_ADDRESS.get(address, address)
-        self.url = str(URL.build(scheme="http", host=host, port=bound))
+        reachable = _ANY_ADDRESS.get(address) or str(address)
+        self.url = str(URL.build(scheme="http", host=reachable, port=bound))
 
     async def stop(self) -> None:
         """Stop listening, and end what is under way."""

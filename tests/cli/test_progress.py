@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 import logging
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from piktid_async.cli.progress import Bars, Lines, view_on
+
+FRONT = Path("photos/front.jpg")
 
 
 def console(*, terminal: bool, **settings: object) -> Console:
@@ -25,11 +28,11 @@ def drive(view: Lines) -> None:
     """Go through a whole run: an upload that is repeated, one that fails, two pictures."""
     with view:
         view.start_uploads(2)
-        view.upload("front.jpg", 500, 1000)
-        view.upload("front.jpg", 0, 1000)
-        view.upload("front.jpg", 1000, 1000)
-        view.uploaded("front.jpg")
-        view.uploaded("back.jpg", "it is gone.")
+        view.upload(FRONT, 500, 1000)
+        view.upload(FRONT, 0, 1000)
+        view.upload(FRONT, 1000, 1000)
+        view.uploaded(FRONT)
+        view.uploaded(Path("photos/back.jpg"), "it is gone.")
         view.start_outputs(2)
         view.submitted("job-1", 2)
         view.output("front.jpg")
@@ -79,8 +82,8 @@ def test_no_color_is_honoured() -> None:
 def test_markup_and_control_characters_in_names_are_only_text() -> None:
     target = console(terminal=False)
     with view_on(target) as view:
-        view.uploaded("[bold]x[/bold]\x1b[2J\nnext.jpg")
-    assert shown(target) == "uploaded 1/0: [bold]x[/bold] [2J next.jpg\n"
+        view.uploaded(Path("[bold]x[bold]\x1b[2J\nnext.jpg"))
+    assert shown(target) == "uploaded 1/0: [bold]x[bold] [2J next.jpg\n"
 
 
 def test_the_package_s_own_warnings_are_shown_while_a_view_is_open(

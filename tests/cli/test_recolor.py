@@ -55,10 +55,7 @@ async def test_pictures_come_back_recolored_with_a_page(
     ]
     assert all(decoded(image).width for image in page.images)
     for photo in photos:
-        assert f"{photo}" in ended.err
-        assert f": {photo.name}" in ended.err
-    assert ended.err.count("uploaded ") == 3
-    assert ended.err.count("recolored ") == 3
+        assert ended.err.count(f": {photo.name}\n") == 2  # once uploaded, once recolored
     assert "\x1b" not in ended.text
     assert sandbox.token not in ended.text
     assert "X-Amz" not in ended.text
@@ -158,8 +155,8 @@ async def test_one_unreadable_picture_fails_alone(
 BAD: dict[str, tuple[list[Any], str]] = {
     "no target": ([], "No target colour: give --to"),
     "empty target": (["--to", "  "], "--to: must be a non-empty text"),
-    "variations": (["--to", "red", "--variations", 9], "'--variations': 9 is not in the range"),
-    "size": (["--to", "red", "--size", 512], "'--size': '512' is not one of"),
+    "variations": (["--to", "red", "--variations", 9], "Invalid value for '--variations'"),
+    "size": (["--to", "red", "--size", 512], "Invalid value for '--size'"),
     "lost file": (["--to", "red", "lost.jpg"], "lost.jpg does not exist. Nothing was sent."),
     "no image": (["--to", "red", __file__], "is not a JPEG, PNG or WebP image. Nothing was sent."),
     "lost swatch": (["--reference", "swatch.png"], "--reference: swatch.png does not exist"),

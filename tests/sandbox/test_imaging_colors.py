@@ -82,7 +82,9 @@ def test_modifiers_change_lightness_but_not_hue():
     assert math.atan2(light[2], light[1]) == pytest.approx(math.atan2(base[2], base[1]))
 
 
-@pytest.mark.parametrize("text", ["tropical leaves", "", "facade decade", "#12", "bluegrass", "123"])
+@pytest.mark.parametrize(
+    "text", ["tropical leaves", "", "facade decade", "#12", "bluegrass", "123"]
+)
 def test_texts_without_a_colour_give_none(text):
     if text == "123":
         assert parse_color(text) == pytest.approx(oklab_of((0x11, 0x22, 0x33)))

@@ -12,13 +12,13 @@ from piktid_async.sandbox.imaging.spaces import oklab_from_srgb, oklab_of
 
 
 def test_photos_are_jpegs_of_the_asked_size_with_names_of_their_own():
-    photos = sample_photos(size=300)
+    photos = sample_photos(size=200)
     assert len(photos) == 6
     assert len({photo.name for photo in photos}) == 6
     assert len({photo.description for photo in photos}) == 6
     for photo in photos:
         image = Image.open(io.BytesIO(photo.data))
-        assert (image.format, image.size) == ("JPEG", (240, 300))
+        assert (image.format, image.size) == ("JPEG", (160, 200))
         assert photo.name.endswith(".jpg")
 
 

@@ -224,6 +224,17 @@ async def test_a_bug_in_the_image_work_fails_the_image_and_not_the_job(held, sta
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_full_disk_fails_the_image_and_not_the_job(start, monkeypatch, caplog):
+    async def put(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    caller = await start()
+    monkeypatch.setattr("piktid_async.sandbox.spool.Spool.put", put)
+    job_id = await caller.finished()
+    assert caller.sandbox.books.jobs[job_id].status == "failed"
+    assert "no space left" in caplog.text
+
+
 async def test_the_gallery_lists_jobs_newest_first_also_those_that_wait(held, start):
     caller = await start()
     key = await caller.project()

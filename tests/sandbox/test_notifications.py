@@ -72,10 +72,10 @@ async def test_what_is_older_than_the_retention_is_gone(start):
     caller = await start(retention=0.05)
     old = caller.sandbox.emit("batch_edit", foreign())
     await asyncio.sleep(0.06)
+    assert caller.sandbox.books.notifications_outstanding == ()
+    assert await (await caller.stream()).synced() == []
     new = caller.sandbox.emit("batch_edit", foreign())
-    stream = await caller.stream()
-    assert [note["id"] for note in await stream.synced()] == [new]
-    assert caller.sandbox.books.notifications_outstanding == (new,)
+    assert [note["id"] for note in await (await caller.stream()).synced()] == [new]
     assert (await caller.call("DELETE", f"/notifications/{old}"))[0] == 404
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import aiohttp
 import pytest
@@ -98,13 +99,11 @@ async def test_a_size_above_the_plan_is_a_403(start):
 async def test_credits_that_running_jobs_may_cost_are_not_free(start):
     caller = await start(credits=12.0, seconds_per_image=60.0)
     await caller.submit(processing_size=2048)
-    status, body = await caller.post(
-        "/garment-recolor", await caller.wanted(processing_size=4096, num_variations=3)
-    )
+    status, body = await caller.post("/garment-recolor", await caller.wanted(processing_size=4096))
     assert status == 402
     assert body == {
         "error": "Insufficient credits",
-        "required_credits": 30.0,
+        "required_credits": 10.0,
         "in_progress_credits": 5.0,
         "user_credits": 12.0,
     }
@@ -121,6 +120,14 @@ async def test_made_outputs_are_charged_when_the_job_completes(start, size, pric
     assert books.jobs[job_id].credits_used == 2 * price
     _, results = await caller.get(f"/jobs/{job_id}/results")
     assert results["credits_used"] == 2 * price
+
+
+async def test_the_price_of_a_job_is_that_of_all_its_outputs(start):
+    caller = await start(credits=17.9)
+    images = [await caller.upload(), await caller.upload()]
+    body = await caller.wanted(images=images, num_variations=3, processing_size=1024)
+    status, refused = await caller.post("/garment-recolor", body)
+    assert (status, refused["required_credits"]) == (402, 18.0)
 
 
 async def test_the_two_429_differ_only_in_their_text(start):
@@ -178,8 +185,9 @@ async def test_fault_submit_status_makes_no_job(start):
 async def test_fault_submit_lost_makes_a_job_and_resets_the_connection(start):
     caller = await start(faults=Faults(submit_lost=1))
     body = await caller.wanted()
-    with pytest.raises(aiohttp.ClientConnectionError):
+    with pytest.raises(aiohttp.ClientOSError) as reset:  # not a mere end of the connection
         await caller.post("/garment-recolor", body)
+    assert reset.value.errno == errno.ECONNRESET
     assert caller.sandbox.books.jobs_created == 1
     assert (await caller.post("/garment-recolor", body))[0] == 202
     assert caller.sandbox.faults.counts == {"submit_lost": 1}

@@ -5,6 +5,8 @@ import gc
 import tempfile
 import threading
 import time
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -44,18 +46,60 @@ async def test_it_stops_at_once_with_jobs_running_and_streams_open(start, scratc
     began = time.monotonic()
     await caller.sandbox.stop()
     assert time.monotonic() - began < 0.5
+    assert asyncio.all_tasks() <= mine
 
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(error, aiohttp.ClientError) for error in ended), ended
     for stream in streams:
         await stream.rest()
-    assert asyncio.all_tasks() <= mine
     assert not any(scratch.iterdir())
     assert set(threading.enumerate()) <= threads
     with pytest.raises(aiohttp.ClientConnectorError):
         await caller.get("/project")
     await caller.http.close()
     gc.collect()
+
+
+async def test_a_listener_that_does_not_read_is_not_waited_for(start):
+    caller = await start()
+    address = urlsplit(caller.sandbox.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=1024)
+    writer.write(
+        b"GET /notifications/events HTTP/1.1\r\nHost: sandbox\r\n"
+        b"Authorization: Bearer sandbox-token\r\n\r\n"
+    )
+    await reader.readuntil(b"data: {}\n\n")
+    size = 50_000_000
+    caller.sandbox.emit("batch_edit", {"padding": "x" * size})
+    await reader.readuntil(b"data: ")  # the server is writing, and stuck
+
+    began = time.monotonic()
+    await caller.sandbox.stop()
+    assert time.monotonic() - began < 0.5
+    received = 0
+    with suppress(ConnectionError):
+        while chunk := await reader.read(1_000_000):
+            received += len(chunk)
+    assert received < size
+    writer.close()
+
+
+async def test_an_upload_whose_client_goes_away_leaves_no_file(start, scratch):
+    caller = await start()
+    ticket = await caller.ticket()
+    address = urlsplit(ticket["upload_url"])
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    (directory,) = scratch.iterdir()
+    writer.write(
+        f"PUT {address.path}?{address.query} HTTP/1.1\r\nHost: sandbox\r\n"
+        "Content-Type: image/jpeg\r\nContent-Length: 9\r\n\r\nhalf".encode()
+    )
+    async with asyncio.timeout(2):
+        while not any(directory.iterdir()):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        while any(directory.iterdir()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_the_books_can_be_read_after_the_stop(caller):

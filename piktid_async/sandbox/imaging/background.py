@@ -4,10 +4,13 @@ import attrs
 import numpy as np
 
 from piktid_async.sandbox.imaging.filters import Mask
-from piktid_async.sandbox.imaging.spaces import Floats
+from piktid_async.sandbox.imaging.spaces import Floats, length
 
 CHROMA_WEIGHT = np.float32(2.0)
 """OKLab steps in a and b look about twice as large as the same step in L."""
+
+_SKIP = 3
+"""Of the border's pixels every third is plenty for six coefficients."""
 
 
 @attrs.frozen(eq=False)
@@ -39,20 +42,19 @@ def fit_backdrop(lab: Floats, step: Floats) -> Backdrop:
     border = np.ones((rows, columns), np.bool_)
     border[band : rows - band, band : columns - band] = False
     terms = _terms(rows, columns)
-    known, seen = terms[border], lab[border]
+    known, seen = terms[border][::_SKIP], lab[border][::_SKIP]
     weight = np.ones(len(seen), np.float32)
     fitted, noise = seen, 0.1
     for turn in range(8):
         # The first turn starts from the median: a least-squares start leans to the garment.
         fitted = _solve(known, seen, weight) if turn else _median(known, seen)
-        miss = np.linalg.norm(seen - known @ fitted, axis=1)
+        miss = length(seen - known @ fitted)
         noise = max(0.006, 1.5 * float(np.median(miss)))
         weight = np.clip(1 - (miss / (4 * noise)) ** 2, 0, 1) ** 2
-    shown = border.copy()
-    shown[border] = weight > 0.3
-    grain = float(np.percentile(step[shown], 90)) if shown.any() else 0.0
     color = (terms.reshape(-1, terms.shape[-1]) @ fitted).reshape(lab.shape)
-    return Backdrop(color.astype(np.float32), noise, max(0.004, 1.3 * grain), shown)
+    shown = border & (length(lab - color) < 3 * noise)
+    grain = float(np.percentile(step[shown], 90)) if shown.any() else 0.0
+    return Backdrop(color, noise, max(0.004, 1.3 * grain), shown)
 
 
 def _terms(rows: int, columns: int) -> Floats:

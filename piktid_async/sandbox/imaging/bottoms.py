@@ -41,8 +41,8 @@ def dress(color: Rgb) -> list[Part]:
         folds=_fan(0.385, 0.93, (0.33, 0.47), (0.2, 0.6), count=8, width=0.014, height=0.016),
     )  # fmt: skip
     band = Part(
-        outline=both(((0.487, 0.372), (0.489, 0.398)), ((0.4, 0.405), (0.38, 0.405))), color=color, roll=0.004,
-        lift=0.25, texture="satin", drape=(6, 6, 0.003),
+        outline=both(((0.487, 0.372), (0.489, 0.398)), ((0.4, 0.405), (0.38, 0.405))),
+        color=color, roll=0.004, lift=0.25, texture="satin", drape=(6, 6, 0.003),
     )  # fmt: skip
     back = inside(((0.328, 0.088), (0.4, 0.105), (0.472, 0.088)), 0.175, color)
     return [back, top, bottom, band]
@@ -137,5 +137,3 @@ def _fan(
         tall = height * (0.75 + 0.25 * ((index * 7) % 5) / 2)
         out.append(Fold(((start, top), middle, (end, bottom + 0.02)), width, tall))
     return tuple(out)
-
-

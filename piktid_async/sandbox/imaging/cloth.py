@@ -5,6 +5,7 @@ Coordinates are fractions of the picture's long edge, x to the right and y down;
 """
 
 import math
+from itertools import pairwise
 
 import attrs
 import numpy as np
@@ -74,7 +75,9 @@ def smooth(curve: Curve, *, steps: int = 14) -> list[Point]:
     return [*out, curve[-1]]
 
 
-def waves(shape: tuple[int, int], *, across: float, down: float, rng: np.random.Generator) -> Floats:
+def waves(
+    shape: tuple[int, int], *, across: float, down: float, rng: np.random.Generator
+) -> Floats:
     """Make smooth noise of about unit height with so many bumps across and down."""
     grid = rng.standard_normal((max(2, round(down) + 2), max(2, round(across) + 2)))
     small = Image.fromarray(grid.astype(np.float32))
@@ -85,7 +88,12 @@ def waves(shape: tuple[int, int], *, across: float, down: float, rng: np.random.
 def soften(values: Floats, *, radius: float) -> Floats:
     """Blur values in 0..1 by a radius in pixels."""
     picture = Image.fromarray((np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8))
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+    return _unit(picture.filter(ImageFilter.GaussianBlur(radius)))
+
+
+def _unit(picture: Image.Image) -> Floats:
+    """Return an 8-bit greyscale picture as 0..1."""
+    return np.asarray(picture, np.float32) * np.float32(1 / 255)
 
 
 class Sheet:
@@ -130,7 +138,7 @@ class Sheet:
         ]
         ImageDraw.Draw(fine).polygon(scaled, fill=255)
         cover = fine.resize((shape[1], shape[0]), Image.Resampling.BOX)
-        return np.asarray(cover.filter(ImageFilter.GaussianBlur(0.45)), np.float32) / 255
+        return _unit(cover.filter(ImageFilter.GaussianBlur(0.45)))
 
     def _shade_below(self, below: Floats, cover: Floats, lift: float) -> None:
         step = max(1, round(0.004 * self.long_edge))
@@ -151,7 +159,7 @@ class Sheet:
     def _relief(self, part: Part, cover: Floats, *, origin: tuple[int, int]) -> Floats:
         """Height of the cloth in long edges: rolled borders, random drape, drawn folds."""
         roll = soften(cover, radius=part.roll * self.long_edge)
-        height = np.float32(1.9 * part.roll) * np.sin(roll * np.float32(1.57))
+        height: Floats = np.float32(1.9 * part.roll) * np.sin(roll * np.float32(1.57))
         across, down, tall = part.drape
         rows, columns = cover.shape
         spans = (columns / self.long_edge, rows / self.long_edge)
@@ -188,14 +196,19 @@ class Sheet:
         height += np.float32(fold.height) * ridge
 
     def _lines(
-        self, curves: tuple[Curve, ...], shape: tuple[int, ...], *, origin: tuple[int, int], dashed: bool
+        self,
+        curves: tuple[Curve, ...],
+        shape: tuple[int, ...],
+        *,
+        origin: tuple[int, int],
+        dashed: bool,
     ) -> Floats:
         fine = Image.new("L", (shape[1] * 2, shape[0] * 2))
         draw = ImageDraw.Draw(fine)
         width = max(2, round(0.0022 * self.long_edge * (1 if dashed else 1.3)))
         for curve in curves:
             path = _evenly(smooth(curve), step=0.005)
-            ends = list(zip(path, path[1:], strict=False))
+            ends = list(pairwise(path))
             for (x0, y0), (x1, y1) in ends[::2] if dashed else ends:
                 corners = [
                     ((x * self.long_edge - origin[0]) * 2, (y * self.long_edge - origin[1]) * 2)
@@ -203,7 +216,7 @@ class Sheet:
                 ]
                 draw.line(corners, fill=255, width=width)
         thin = fine.resize((shape[1], shape[0]), Image.Resampling.BOX)
-        return np.asarray(thin.filter(ImageFilter.GaussianBlur(0.6)), np.float32) / 255
+        return _unit(thin.filter(ImageFilter.GaussianBlur(0.6)))
 
     def _weave(self, texture: str, shape: tuple[int, ...], origin: tuple[int, int]) -> Floats:
         rows, columns = shape
@@ -212,7 +225,8 @@ class Sheet:
         grain = self._rng.standard_normal((rows, columns)).astype(np.float32)
         pattern, depth, rough = _pattern(texture, x, y)
         slub = waves((rows, columns), across=columns / 3, down=rows / 40, rng=self._rng)
-        return 1 + np.float32(depth) * pattern + np.float32(rough) * (grain + slub)
+        uneven: Floats = np.float32(depth) * pattern + np.float32(rough) * (grain + slub)
+        return uneven + np.float32(1)
 
 
 def _pattern(texture: str, x: Floats, y: Floats) -> tuple[Floats, float, float]:

@@ -19,9 +19,9 @@ Lab = tuple[float, float, float]
 _WORD = re.compile(r"#[0-9a-f]+|[a-z0-9]+")
 _RGB = re.compile(r"rgb\s*\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)")
 _BARE_HEX = re.compile(r"(?=[a-f]*[0-9])[0-9a-f]{6}")
-_TOWARDS = frozenset("to into become becomes as".split())
-_REFUSED = frozenset("from of not no replace replacing without keep".split())
-_POINTING = frozenset("the this that these my our".split())
+_TOWARDS = frozenset(["to", "into", "become", "becomes", "as"])
+_REFUSED = frozenset(["from", "of", "not", "no", "replace", "replacing", "without", "keep"])
+_POINTING = frozenset(["the", "this", "that", "these", "my", "our"])
 
 
 def _code_of(name: str) -> str:

@@ -67,14 +67,17 @@ def varied(target: Lab, *, variation: int) -> Lab:
     if variation == 0:
         return target
     light, a, b = target
+    light = min(_LIGHTEST, max(_DARKEST, light))
+    if _DARKEST + 0.07 < light < _LIGHTEST - 0.07:
+        light += (0.022 + 0.013 * ((variation - 1) // 2 % 4)) * (-1 if variation % 2 else 1)
+    else:
+        light += (0.02 + 0.01 * ((variation - 1) % 8)) * (-1 if light > 0.5 else 1)
     angle = 2.4 * variation  # the golden angle: neighbours in number are far apart in shade
     chroma, hue = math.hypot(a, b), math.atan2(b, a)
     hue += 0.12 * math.sin(angle)
-    chroma *= 1 + 0.12 * math.cos(angle * 1.7)
-    shift = (0.03 + 0.015 * (variation % 3)) * (-1 if variation % 2 else 1)
-    light = light + shift if 0.2 < light + shift < 0.93 else light - shift
+    chroma *= 1 + 0.12 * math.cos(1.7 * angle)
     # Near-grey targets have no hue to turn: tint them faintly instead.
-    tint = 0.008 * math.sin(angle)
+    tint = 0.006 * math.sin(angle)
     return light, chroma * math.cos(hue) + tint / 2, chroma * math.sin(hue) + tint
 
 

@@ -6,6 +6,7 @@ whole-array passes are fast enough.
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from piktid_async.sandbox.imaging.spaces import Floats
 
@@ -15,17 +16,21 @@ Labels = npt.NDArray[np.int32]
 
 def _box(values: Floats, *, radius: int, axis: int) -> Floats:
     pad = [(0, 0)] * values.ndim
-    pad[axis] = (radius + 1, radius)
-    total = np.cumsum(np.pad(values, pad, mode="edge"), axis=axis, dtype=np.float64)
-    width = 2 * radius + 1
+    pad[axis] = (radius, radius)
+    wide = np.moveaxis(np.pad(values, pad, mode="edge"), axis, 0)
     size = values.shape[axis]
-    high = np.take(total, range(width, width + size), axis=axis)
-    low = np.take(total, range(size), axis=axis)
-    return ((high - low) / width).astype(np.float32)
+    total = wide[:size].copy()
+    for shift in range(1, 2 * radius + 1):
+        total += wide[shift : shift + size]
+    total /= np.float32(2 * radius + 1)
+    return np.moveaxis(total, 0, axis)
 
 
 def blur(values: Floats, *, radius: int) -> Floats:
-    """Blur the first two axes with a tent-like kernel reaching 2 * radius pixels."""
+    """Blur the first two axes with a tent-like kernel reaching 2 * radius pixels.
+
+    The cost grows with the radius; for wide blurs reduce the picture first.
+    """
     if radius < 1:
         return values
     for axis in (0, 1, 0, 1):
@@ -44,7 +49,30 @@ def spread(values: Floats, weight: Floats, *, radius: int) -> Floats:
     near = blur(weight, radius=radius) + np.float32(1e-5)
     trust = near / (near + np.float32(1e-3))
     local = blur(values * weight, radius=radius) / near
-    return (trust * local + (1 - trust) * mean).astype(np.float32)
+    mixed: Floats = trust * local + (1 - trust) * mean
+    return mixed
+
+
+def spread_wide(values: Floats, weight: Floats, *, radius: int) -> Floats:
+    """Do what `spread` does for a large radius, at a quarter of the size."""
+    weight = weight[..., None]
+    sums, counts = _quartered(values * weight), _quartered(weight)
+    means = (sums / np.maximum(counts, 1e-6)).astype(np.float32)
+    small = spread(means, counts[..., 0], radius=max(1, radius // 4))
+    size = (values.shape[1], values.shape[0])
+    frame = (0, 0, size[0] / 4, size[1] / 4)
+    layers = [Image.fromarray(np.ascontiguousarray(layer)) for layer in np.moveaxis(small, -1, 0)]
+    grown = [layer.resize(size, Image.Resampling.BILINEAR, box=frame) for layer in layers]
+    return np.stack([np.asarray(layer, np.float32) for layer in grown], axis=-1)
+
+
+def _quartered(values: Floats) -> Floats:
+    """Average blocks of four by four pixels."""
+    rows, columns = -values.shape[0] % 4, -values.shape[1] % 4
+    full = np.pad(values, ((0, rows), (0, columns), (0, 0)))
+    height, width, channels = full.shape
+    blocks: Floats = full.reshape(height // 4, 4, width // 4, 4, channels).mean(axis=(1, 3))
+    return blocks
 
 
 def dilate(mask: Mask, *, radius: int) -> Mask:
@@ -80,7 +108,7 @@ def closed(mask: Mask, *, radius: int) -> Mask:
 
 
 def label_regions(mask: Mask) -> tuple[Labels, npt.NDArray[np.int64]]:
-    """Number the 4-connected regions of a mask from 1; 0 is outside.
+    """Give the 4-connected regions of a mask numbers from 1; 0 is outside.
 
     Return the label picture and the area of each label (index 0: everything outside).
     """

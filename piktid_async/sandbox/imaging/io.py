@@ -16,6 +16,7 @@ from piktid_async.sandbox.imaging.errors import ImagingError
 MAX_PIXELS = 64_000_000
 """Largest picture that is decoded, in pixels."""
 
+_APP1, _SCAN = 0xE1, 0xDA
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,11 +35,12 @@ def read_image(source: bytes, *, size: int) -> Image.Image:
     Raise ImagingError if the bytes are no such picture, are cut short, or hold too many pixels.
     """
     try:
+        exif, source = _split_exif(source)
         image = _opened(source)
         _check_size(image)
+        turn = _TURNS.get(_orientation(exif or image.info.get("exif")))
         if image.format == "JPEG":
             image.draft(image.mode, (size, size))
-        turn = _TURNS.get(_orientation(image.info.get("exif")))
         image = _flattened(image)
     except ImagingError:
         raise
@@ -69,6 +71,19 @@ def _opened(source: bytes) -> Image.Image:
     if source[:4] == b"RIFF" and source[8:12] == b"WEBP":
         return WebPImagePlugin.WebPImageFile(stream)
     raise ImagingError("The image could not be read (not a JPEG, PNG or WEBP file)")
+
+
+def _split_exif(source: bytes) -> tuple[bytes, bytes]:
+    """Take the EXIF block out of a JPEG: Pillow's reader warns about damaged ones."""
+    if not source.startswith(b"\xff\xd8\xff"):
+        return b"", source
+    at = 2
+    while at + 4 <= len(source) and source[at] == 0xFF and source[at + 1] != _SCAN:
+        end = at + 2 + int.from_bytes(source[at + 2 : at + 4])
+        if source[at + 1] == _APP1 and source[at + 4 : at + 10] == b"Exif\0\0":
+            return source[at + 4 : end], source[:at] + source[end:]
+        at = end
+    return b"", source
 
 
 def _check_size(image: Image.Image) -> None:

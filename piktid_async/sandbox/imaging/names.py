@@ -6,7 +6,8 @@ CSS "navy" and "forestgreen" are screen primaries that no cloth has, hence the o
 FASHION = {
     "amber": "#d9902f", "amethyst": "#8a63a8", "anthracite": "#34383c", "apricot": "#f0b488",
     "aubergine": "#45263f", "baby blue": "#a9c8e4", "baby pink": "#f2c1cd",
-    "blush": "#e8bdb5", "blush pink": "#e8bdb5", "bottle green": "#12402f", "brick": "#9c4030", "brick red": "#9c3a2c",
+    "blush": "#e8bdb5", "blush pink": "#e8bdb5",
+    "bottle green": "#12402f", "brick": "#9c4030", "brick red": "#9c3a2c",
     "bronze": "#8a6138", "bubblegum": "#f28bb2", "burgundy": "#6b1d32",
     "burnt orange": "#bf5a1f", "butter": "#f3e3a1", "camel": "#bd935f", "caramel": "#a86b3a",
     "cerulean": "#2c7fb0", "champagne": "#e9d9bd", "charcoal": "#3d4045",
@@ -50,12 +51,18 @@ MODIFIERS = {
 """Words before a colour: what they add to its OKLab lightness, and scale its chroma by."""
 
 GARMENTS = frozenset(
-    "blazer blouse cardigan coat dress garment hat hoodie item jacket jeans jersey jumper "
-    "pants polo pullover shirt shorts skirt sweater sweatshirt tee top trousers tshirt t".split()
-)
+    [
+        "blazer", "blouse", "cardigan", "coat", "dress", "garment", "hat", "hoodie", "item",
+        "jacket", "jeans", "jersey", "jumper", "pants", "polo", "pullover", "shirt", "shorts",
+        "skirt", "sweater", "sweatshirt", "tee", "top", "trousers", "tshirt", "t",
+    ]
+)  # fmt: skip
 """Words which, right after a colour, say that it is the colour the garment has now."""
 
 DETAILS = frozenset(
-    "button buttons stripe stripes collar lining logo print stitching trim zip background".split()
-)
+    [
+        "button", "buttons", "stripe", "stripes", "collar", "lining", "logo", "print",
+        "stitching", "trim", "zip", "background",
+    ]
+)  # fmt: skip
 """Words which, right after a colour, say that it is not the garment's main colour."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from piktid_async.sandbox.imaging import filters
 from piktid_async.sandbox.imaging.background import weighted
 from piktid_async.sandbox.imaging.filters import Mask
-from piktid_async.sandbox.imaging.spaces import Floats
+from piktid_async.sandbox.imaging.spaces import Floats, length
 
 _GROUPS = 7
 _SOFT_STEP = 0.075
@@ -21,11 +21,21 @@ _SAME_TINT = 0.11
 """Difference in weighted chroma per lightness up to which two groups can be one cloth."""
 
 _UPPER = frozenset(
-    "blazer blouse cardigan coat hoodie jacket jersey jumper polo pullover shirt sweater "
-    "sweatshirt t-shirt tee top tshirt vest".split()
-)
-_LOWER = frozenset("bottoms chinos jeans leggings pants shorts skirt trousers".split())
-_HEAD = frozenset("beanie cap hat scarf".split())
+    [
+        "blazer", "blouse", "cardigan", "coat", "hoodie", "jacket", "jersey", "jumper", "polo",
+        "pullover", "shirt", "sweater", "sweatshirt", "t-shirt", "tee", "top", "tshirt", "vest",
+    ]
+)  # fmt: skip
+_LOWER = frozenset(
+    [
+        "bottoms", "chinos", "jeans", "leggings", "pants", "shorts", "skirt", "trousers",
+    ]
+)  # fmt: skip
+_HEAD = frozenset(
+    [
+        "beanie", "cap", "hat", "scarf",
+    ]
+)  # fmt: skip
 
 
 @attrs.frozen(eq=False)
@@ -108,10 +118,8 @@ def _groups(lab: Floats, mask: Mask) -> list[_Group]:
     if inner.sum() < 200:
         return []
     seen = weighted(lab)
-    centers = _cluster(seen[inner][:: max(1, int(inner.sum()) // 8000)])
-    nearest = np.argmin(
-        np.stack([np.square(seen - center).sum(axis=2) for center in centers]), axis=0
-    ).astype(np.int32)
+    centers = _cluster(seen[inner][:: max(1, int(inner.sum()) // 5000)])
+    nearest = _nearest(seen, centers)
     joined = _joined(seen, nearest, inner, centers)
     rows = np.flatnonzero(mask.any(axis=1))
     found = []
@@ -127,21 +135,25 @@ def _groups(lab: Floats, mask: Mask) -> list[_Group]:
 
 def _cluster(pixels: Floats) -> Floats:
     """Group colours (k-means, started from the colours farthest from each other)."""
-    centers = pixels.mean(axis=0)[None]
+    centers: Floats = pixels.mean(axis=0)[None]
     far = np.square(pixels - centers[0]).sum(axis=1)
     for _ in range(_GROUPS - 1):
         centers = np.concatenate([centers, pixels[np.argmax(far)][None]])
         far = np.minimum(far, np.square(pixels - centers[-1]).sum(axis=1))
-    for _ in range(12):
-        away = np.square(pixels[:, None] - centers[None]).sum(axis=2)
-        owner = np.argmin(away, axis=1)
-        centers = np.stack(
-            [
-                pixels[owner == number].mean(axis=0) if (owner == number).any() else center
-                for number, center in enumerate(centers)
-            ]
-        )
+    for _ in range(10):
+        owner = _nearest(pixels, centers)
+        held = np.bincount(owner, minlength=len(centers))
+        sums = [np.bincount(owner, pixels[:, axis], len(centers)) for axis in range(3)]
+        moved = np.stack(sums, axis=1) / np.maximum(held, 1)[:, None]
+        centers = np.where(held[:, None] > 0, moved, centers).astype(np.float32)
     return centers
+
+
+def _nearest(pixels: Floats, centers: Floats) -> npt.NDArray[np.int32]:
+    """Return the number of the nearest centre for each colour along the last axis."""
+    half = np.float32(0.5) * np.einsum("nc,nc->n", centers, centers)
+    nearest: npt.NDArray[np.int32] = np.argmin(half - pixels @ centers.T, axis=-1).astype(np.int32)
+    return nearest
 
 
 def _joined(
@@ -157,13 +169,14 @@ def _joined(
     for axis in (0, 1):
         one, two = (_shifted(axis, 0), _shifted(axis, 2))
         both = inner[one] & inner[two] & (nearest[one] != nearest[two])
-        size = np.linalg.norm(seen[one] - seen[two], axis=2)[both]
+        size = length(seen[one][both] - seen[two][both])
         pairs = (nearest[one][both], nearest[two][both])
         np.add.at(total, pairs, np.minimum(size, 0.3))
         np.add.at(steps, pairs, 1)
     total, steps = total + total.T, steps + steps.T
     for one_, two_ in np.argwhere(np.triu(steps) > 12).tolist():
-        soft = total[one_, two_] / steps[one_, two_] < _SOFT_STEP
+        alike = tint_gap[one_, two_] < _SAME_TINT / 3
+        soft = total[one_, two_] / steps[one_, two_] < (1.6 if alike else 1) * _SOFT_STEP
         if soft and tint_gap[one_, two_] < _SAME_TINT:
             number[number == number[two_]] = number[one_]
     return number

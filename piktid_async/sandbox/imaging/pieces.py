@@ -45,7 +45,9 @@ def resized(part: Part, *, wide: float, tall: float, down: float) -> Part:
     """Scale a part about the middle of the picture and move it down."""
 
     def moved(curve: Curve) -> Curve:
-        return tuple((MIDDLE + (x - MIDDLE) * wide, 0.5 + (y - 0.5) * tall + down) for x, y in curve)
+        return tuple(
+            (MIDDLE + (x - MIDDLE) * wide, 0.5 + (y - 0.5) * tall + down) for x, y in curve
+        )
 
     return attrs.evolve(
         part,
@@ -70,7 +72,13 @@ def dimmed(color: Rgb, factor: float) -> Rgb:
 def inside(top: Curve, bottom: float, color: Rgb) -> Part:
     """Show the inner back below a neckline or waistband."""
     left, right = top[0], top[-1]
-    rim = (right, (right[0] - 0.012, bottom), (MIDDLE, bottom + 0.02), (left[0] + 0.012, bottom), left)
+    rim = (
+        right,
+        (right[0] - 0.012, bottom),
+        (MIDDLE, bottom + 0.02),
+        (left[0] + 0.012, bottom),
+        left,
+    )
     return Part(outline=(top, rim), color=dimmed(color, 0.42), roll=0.006, lift=0.1)
 
 

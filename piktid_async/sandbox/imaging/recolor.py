@@ -95,7 +95,7 @@ def _dyed(image: Image.Image, mask: Mask, lab: Floats, target: Lab) -> Image.Ima
         core = mask
     low, middle, high = np.percentile(lab[..., 0][core], (10, 50, 90)).tolist()
     dye = prepare_dye(target, low=low, middle=middle, high=high)
-    usual = filters.spread(lab, core.astype(np.float32), radius=10)
+    usual = filters.spread_wide(lab, core.astype(np.float32), radius=10)
     off = np.abs(lab - usual)[core]
     limits = (
         max(0.26, 5 * float(np.median(off[:, 0]))),
@@ -113,7 +113,8 @@ def _dye_patch(picture: Bytes, patch: Patch, dye: Dye, limits: tuple[float, floa
         return
     cloth = patch.cloth[touched]
     lab, usual = oklab_from_srgb(cloth), patch.fields[touched]
-    chroma = usual[:, 1:] * (lab[:, :1] / np.maximum(usual[:, :1], 0.05))
+    dimming = (lab[:, :1] / np.maximum(usual[:, :1], 0.05)).astype(np.float32)
+    chroma = usual[:, 1:] * dimming
     kept = _detail(lab, usual[:, 0], chroma, limits) * patch.core[touched]
     share = patch.share[touched] * (1 - kept)
     change = srgb_from_oklab(dye.colors(lab, chroma)) - cloth

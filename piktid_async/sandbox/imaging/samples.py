@@ -102,7 +102,8 @@ def _wall(color: Rgb, size: int, rng: np.random.Generator) -> Floats:
         indexing="ij",
     )
     glow = 1.04 - 0.1 * y - 0.05 * x + np.float32(0.012) * waves(shape, across=3, down=3, rng=rng)
-    return (glow[..., None] * np.array(color, np.float32)).astype(np.float32)
+    painted: Floats = glow[..., None].astype(np.float32) * np.array(color, np.float32)
+    return painted
 
 
 def _developed(light: Floats, rng: np.random.Generator) -> bytes:

@@ -1,9 +1,9 @@
 """Find the garment in a product photo.
 
-Two signs tell garment from backdrop, and a pixel must show both: its colour differs from the
-backdrop fitted to the border, and no path leads to it from the border without crossing an edge.
-The first alone would take soft shadows for garment, the second alone every enclosed patch of
-wall. What is found is then split into parts (`parts`), because on a model it is not all garment.
+A pixel is garment if its colour differs from the backdrop fitted to the border, and it cannot be
+explained by light: either it is no darker shade of the backdrop and lies in a region with a sharp
+outline, or no path leads to it from the border without crossing an edge. What is found is then
+split into parts (`parts`), because on a model it is not all garment.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from piktid_async.sandbox.imaging.background import Backdrop, fit_backdrop, weig
 from piktid_async.sandbox.imaging.errors import ImagingError
 from piktid_async.sandbox.imaging.filters import Mask
 from piktid_async.sandbox.imaging.parts import choose_garment
-from piktid_async.sandbox.imaging.spaces import Floats, oklab_from_srgb
+from piktid_async.sandbox.imaging.spaces import Floats, length, oklab_from_srgb
 
 WORK_SIZE = 512
 """Long edge in pixels at which the garment is searched."""
@@ -24,6 +24,7 @@ _CALMING = (0.8, 2.0, 3.5)
 
 _MIN_SHARE = 0.004
 _MIN_CONTRAST = 0.02
+_SHARP = 1.3
 
 
 def find_garment(image: Image.Image, *, label: str | None = None) -> tuple[Mask, Floats]:
@@ -55,41 +56,48 @@ def _foreground(lab: Floats) -> Mask | None:
         return None
     seen = weighted(lab)
     backdrop = fit_backdrop(seen, _contrast(seen))
-    away = np.linalg.norm(seen - backdrop.color, axis=2)
-    strong = away > max(_MIN_CONTRAST, 3 * backdrop.noise)
+    away = length(seen - backdrop.color)
+    limit = max(_MIN_CONTRAST, 3 * backdrop.noise)
+    strong = away > limit
     if strong.mean() < _MIN_SHARE:
         return None
-    barrier = _barrier(seen, backdrop)
     shady = _like_shadow(seen, backdrop)
-    clear = strong & ~shady
-    sure = clear if clear.sum() > 0.25 * strong.sum() else strong
-    typical = float(np.median(barrier[sure]))
-    if typical < 0.5 * _MIN_CONTRAST:
+    clear = strong & (~shady | _like_most(strong, shady, away))
+    plain = _sharp_regions(clear, away, limit=limit)
+    barrier = _barrier(seen, backdrop)
+    typical = float(np.median(barrier[plain if plain.any() else strong]))
+    if not plain.any() and typical < 0.5 * _MIN_CONTRAST:
         return None
-    # A white shirt over dark trousers has edges far below the typical one.
-    needed = np.where(shady, 0.45 * min(typical, 0.3), min(0.15 * typical, 0.75 * _MIN_CONTRAST))
-    floor = max(0.6 * _MIN_CONTRAST, 1.2 * backdrop.noise)
-    mask = (barrier > needed) & (away > floor)
-    # A fold that fades into the backdrop lets the easy path in; what is plainly of another
-    # colour and hangs together with the garment belongs to it all the same.
-    plain = ~shady & (away > max(0.03, 4 * backdrop.noise))
-    return _tidied(mask | _touching(plain, mask), away, backdrop)
+    needed = max(_MIN_CONTRAST, 0.45 * min(typical, 0.3))
+    return _tidied(plain | (strong & (barrier > needed)), away, backdrop)
 
 
-def _touching(plain: Mask, mask: Mask) -> Mask:
-    """Return the regions of `plain` that lie mostly in the mask."""
-    labels, areas = filters.label_regions(plain)
-    shared = np.bincount(labels.ravel(), weights=mask.ravel(), minlength=len(areas))
-    keep = shared > 0.5 * areas
+def _like_most(strong: Mask, shady: Mask, away: Floats) -> Mask:
+    """For a grey garment on a white wall, tell its body from its shadow by depth alone."""
+    body = filters.erode(strong, radius=3)
+    if not body.any() or shady[body].mean() < 0.5:
+        return np.zeros_like(strong)
+    deep: Mask = away > 0.55 * np.median(away[body])
+    return deep
+
+
+def _sharp_regions(clear: Mask, away: Floats, *, limit: float) -> Mask:
+    """Keep regions that stand out well at once behind their outline, unlike a glow of light."""
+    clear = filters.closed(clear, radius=2)
+    labels, areas = filters.label_regions(clear)
+    rim = filters.erode(clear, radius=2) & ~filters.erode(clear, radius=5)
+    count = np.bincount(labels[rim], minlength=len(areas))
+    total = np.bincount(labels[rim], weights=away[rim], minlength=len(areas))
+    keep = (count > 20) & (total > _SHARP * limit * count)
     keep[0] = False
     return keep[labels]
 
 
 def _like_shadow(seen: Floats, backdrop: Backdrop) -> Mask:
     """Tell which pixels could be the backdrop with half or more of its lightness left."""
-    left = seen[..., 0] / np.maximum(backdrop.color[..., 0], 0.05)
-    expected = backdrop.color[..., 1:] * left[..., None]
-    tint = np.linalg.norm(seen[..., 1:] - expected, axis=2)
+    left = (seen[..., 0] / np.maximum(backdrop.color[..., 0], 0.05)).astype(np.float32)
+    expected: Floats = backdrop.color[..., 1:] * left[..., None]
+    tint = length(seen[..., 1:] - expected)
     like: Mask = (left > 0.5) & (left < 1.0) & (tint < 0.02 + backdrop.noise)
     return like
 
@@ -97,8 +105,8 @@ def _like_shadow(seen: Floats, backdrop: Backdrop) -> Mask:
 def _contrast(seen: Floats) -> Floats:
     """Largest colour step from each pixel to its right and lower neighbour."""
     step = np.zeros(seen.shape[:2], np.float32)
-    down = np.linalg.norm(seen[1:] - seen[:-1], axis=2)
-    right = np.linalg.norm(seen[:, 1:] - seen[:, :-1], axis=2)
+    down = length(seen[1:] - seen[:-1])
+    right = length(seen[:, 1:] - seen[:, :-1])
     step[:-1] = down
     step[:, :-1] = np.maximum(step[:, :-1], right)
     return step
@@ -110,15 +118,18 @@ def _barrier(seen: Floats, backdrop: Backdrop) -> Floats:
     Steps within the grain are free, so a soft shadow costs nothing. Sweeping whole rows and
     columns to and fro settles after a few rounds, whatever bends the paths have.
     """
-    down = np.linalg.norm(seen[1:] - seen[:-1], axis=2)
-    right = np.linalg.norm(seen[:, 1:] - seen[:, :-1], axis=2)
+    down = length(seen[1:] - seen[:-1])
+    right = length(seen[:, 1:] - seen[:, :-1])
     down[down < backdrop.grain] = 0
     right[right < backdrop.grain] = 0
+    right = np.ascontiguousarray(right.T)
     cost = np.where(backdrop.border, np.float32(0), np.float32(1e3))
     for _ in range(6):
         before = cost.copy()
         _sweep(cost, down)
-        _sweep(cost.T, right.T)
+        turned = np.ascontiguousarray(cost.T)  # whole rows at a time are much faster
+        _sweep(turned, right)
+        cost = np.ascontiguousarray(turned.T)
         if np.array_equal(before, cost):
             break
     return cost

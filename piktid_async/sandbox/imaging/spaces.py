@@ -72,6 +72,12 @@ def srgb_from_oklab(lab: Floats) -> Floats:
     return srgb_from_linear(linear_from_oklab(lab))
 
 
+def length(vectors: Floats) -> Floats:
+    """Return the Euclidean length along the last axis."""
+    squares: Floats = np.einsum("...c,...c", vectors, vectors)
+    return np.sqrt(squares)
+
+
 def oklab_of(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     """Convert one sRGB colour to OKLab."""
     light, a, b = oklab_from_srgb(np.array(rgb, dtype=np.uint8)).tolist()
