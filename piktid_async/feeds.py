@@ -11,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from piktid_async.errors import InvalidRequestError, PiktidError
+from piktid_async.errors import ConfigurationError, InvalidRequestError, PiktidError
 from piktid_async.models import rules
 from piktid_async.models.notifications import Notification, WireNotification
 from piktid_async.protocol import codec
@@ -79,6 +79,8 @@ class NotificationFeed:
                 raise self._error
             if self._ended or self._subscription not in self._runtime.feeds:
                 raise StopAsyncIteration
+            if self._wakeup is not None and not self._wakeup.done():
+                raise ConfigurationError("a feed is read by one loop at a time: open another")
             self._wakeup = asyncio.get_running_loop().create_future()
             await self._wakeup
         self._in_hand = self._waiting.popleft()

@@ -62,6 +62,7 @@ class Follower:
                 await self._answered.wait()
         except TimeoutError:
             log.warning("the event stream is not up yet; jobs are followed by their status")
+            self._answered.set()
         if isinstance(self.error, AuthenticationError):
             raise self.error
 

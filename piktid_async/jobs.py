@@ -119,14 +119,17 @@ class Job:
         given = set()
         patience = 0
         while True:
-            for output in self._tracker.outputs():
-                if output.key not in given:
-                    given.add(output.key)
-                    patience = 0
-                    yield self._bound(output)
-            if self.done:
+            fresh = [output for output in self._tracker.outputs() if output.key not in given]
+            for output in fresh:
+                given.add(output.key)
+                yield self._bound(output)
+            if fresh:
+                # More may have come while the caller was busy with these.
+                patience = 0
+            elif self.done:
                 break
-            patience = await self._more(patience)
+            else:
+                patience = await self._more(patience)
         for output in (await self._available()).outputs:
             if output.key not in given and output.status in SETTLED:
                 yield output
@@ -266,8 +269,9 @@ class Job:
     async def _read_final(self) -> JobResult:
         for pause in (*UNSETTLED, None):
             result = await self.fetch_results()
-            lagging = any(output.status not in SETTLED for output in result.outputs)
-            if pause is None or not lagging:
+            settled = {output.key for output in result.outputs if output.status in SETTLED}
+            told = {output.key for output in self._tracker.outputs()}
+            if pause is None or (told <= settled and len(settled) == len(result.outputs)):
                 break
             await asyncio.sleep(pause)
         status = result.status if result.status in TERMINAL else self.status

@@ -233,4 +233,4 @@ def test_on_a_model_only_the_named_garment_is_dyed(label, dyed):
     change = np.abs(pixels(done.full).astype(int) - pixels(source)).max(axis=2) > 25
     for name in ("hair", "skin", "arms", "top", "trousers", "wall"):
         share = change[erode(owner == name, radius=4)].mean()
-        assert share > 0.95 if name == dyed else share < 0.05, name
+        assert (share > 0.95) if name == dyed else (share < 0.05), name

@@ -70,10 +70,35 @@ def choose_garment(lab: Floats, mask: Mask, *, label: str) -> Mask:
     cloth = [group for group in groups if not group.skin]
     if not skin or sum(group.share for group in skin) > 0.7 or not cloth:
         return _without(mask, groups)
-    best = max(cloth, key=lambda group: _fitness(group, skin, label))
-    chosen = filters.closed(best.mask, radius=2) & mask
-    chosen = filters.large_regions(filters.opened(chosen, radius=1), share=0.06)
+    frame = np.flatnonzero(mask.any(axis=1))
+    pieces = [piece for group in cloth for piece in _split(group, frame)]
+    if not pieces:
+        return mask
+    face = min(_top(part) for part in skin)
+    best = max(pieces, key=lambda piece: _fitness(piece, face, label))
+    # Black hair and black trousers are one colour: only pieces of the same kind go along.
+    chosen = np.zeros_like(mask)
+    for piece in pieces:
+        if piece.color == best.color and _hair(piece, face) == _hair(best, face):
+            chosen |= piece.mask
+    chosen = filters.large_regions(filters.closed(chosen, radius=2) & mask, share=0.06)
     return chosen if chosen.any() else mask
+
+
+def _split(group: _Group, frame: npt.NDArray[np.int64]) -> list[_Group]:
+    """Take a group apart into its connected regions, without crumbs."""
+    labels, areas = filters.label_regions(filters.opened(group.mask, radius=1))
+    found = []
+    for number in np.flatnonzero(areas > 0.02 * group.mask.sum()).tolist():
+        if number:
+            part = labels == number
+            share = group.share * float(areas[number]) / float(group.mask.sum())
+            found.append(attrs.evolve(group, mask=part, share=share, middle=_middle(part, frame)))
+    return found
+
+
+def _middle(part: Mask, frame: npt.NDArray[np.int64]) -> float:
+    return float((np.nonzero(part)[0].mean() - frame[0]) / len(frame))
 
 
 def _without(mask: Mask, groups: list[_Group]) -> Mask:
@@ -90,20 +115,25 @@ def _without(mask: Mask, groups: list[_Group]) -> Mask:
     return kept
 
 
-def _fitness(group: _Group, skin: list[_Group], label: str) -> float:
+def _fitness(piece: _Group, face: float, label: str) -> float:
     words = set(label.lower().replace("_", " ").split())
-    score = group.share
-    # Hair is dark and sits higher than the skin's upper part; a top sits lower than the face.
-    face = min(_top(part) for part in skin)
-    if not words & _HEAD and _top(group) < face + 0.02 and group.color[0] < 0.55:
+    score = piece.share
+    if not words & _HEAD and _hair(piece, face):
         score *= 0.3
     if words & _UPPER:
-        score *= 1.5 - group.middle
+        score *= 1.5 - piece.middle
     elif words & _LOWER:
-        score *= 0.4 + group.middle
+        score *= 0.4 + piece.middle
     elif words & _HEAD:
-        score *= 1.2 - group.middle
+        score *= 1.2 - piece.middle
+    else:
+        score *= 1.3 - 0.6 * piece.middle  # unnamed, people mean what draws the eye: the top
     return score
+
+
+def _hair(piece: _Group, face: float) -> bool:
+    """Tell hair: darkish, and reaching higher than the face does."""
+    return _top(piece) < face + 0.02 and piece.color[0] < 0.55
 
 
 def _top(group: _Group) -> float:
@@ -128,8 +158,8 @@ def _groups(lab: Floats, mask: Mask) -> list[_Group]:
         if (part & inner).sum() < 30:
             continue
         light, a, b = np.median(lab[part & inner], axis=0).tolist()
-        height = (np.nonzero(part)[0].mean() - rows[0]) / max(1, len(rows))
-        found.append(_Group(part, float(part.sum() / mask.sum()), (light, a, b), float(height)))
+        share = float(part.sum() / mask.sum())
+        found.append(_Group(part, share, (light, a, b), _middle(part, rows)))
     return sorted(found, key=lambda group: -group.share)
 
 
