@@ -13,7 +13,7 @@ from piktid_async.protocol.backoff import Backoff
 from piktid_async.transport.retrying import Caller
 from piktid_async.types import NoteId
 
-log = logging.getLogger("piktid_async.acks")
+_log = logging.getLogger("piktid_async.acks")
 
 WORKERS = 16
 LIMIT = 65_536
@@ -49,7 +49,7 @@ class Acknowledger:
             if note_id in self._attempts:
                 continue
             if len(self._attempts) >= LIMIT:
-                log.warning("%d acknowledgements are pending; %s is left", LIMIT, note_id)
+                _log.warning("%d acknowledgements are pending; %s is left", LIMIT, note_id)
                 continue
             self._attempts[note_id] = 0
             self._idle.clear()
@@ -71,7 +71,7 @@ class Acknowledger:
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning(
+            _log.warning(
                 "%d notifications could not be acknowledged; they will be replayed", self.pending
             )
 
@@ -96,7 +96,7 @@ class Acknowledger:
     def _failed(self, note_id: NoteId, error: PiktidError) -> None:
         self._attempts[note_id] += 1
         if not error.retryable or self._attempts[note_id] >= ATTEMPTS:
-            log.warning("notification %s is left unacknowledged: %s", note_id, error)
+            _log.warning("notification %s is left unacknowledged: %s", note_id, error)
             self._forget(note_id)
             return
         pause = self._backoff.pause(self._attempts[note_id], random.random)

@@ -19,7 +19,7 @@ from piktid_async.protocol.dispatcher import Subscription
 from piktid_async.runtime import Runtime
 from piktid_async.types import Link, NoteId
 
-log = logging.getLogger("piktid_async.stream")
+_log = logging.getLogger("piktid_async.stream")
 
 LIMIT = 10_000
 """Notifications that wait for a slow loop; what comes then is left to be replayed."""
@@ -89,7 +89,7 @@ class NotificationFeed:
     def put(self, wire: WireNotification) -> bool:
         """Take one in; refuse it when the loop is too far behind."""
         if len(self._waiting) >= LIMIT:
-            log.warning("a feed is %d notifications behind; more are left out", LIMIT)
+            _log.warning("a feed is %d notifications behind; more are left out", LIMIT)
             return False
         self._waiting.append(wire)
         self._wake()

@@ -22,7 +22,7 @@ from piktid_async.protocol.progress import Patience, Tracker
 if TYPE_CHECKING:
     from piktid_async.runtime import Connections, Runtime
 
-log = logging.getLogger("piktid_async.stream")
+_log = logging.getLogger("piktid_async.stream")
 
 StreamState: TypeAlias = Literal["idle", "connecting", "live", "reconnecting", "closed"]
 
@@ -61,7 +61,7 @@ class Follower:
             async with asyncio.timeout(self._runtime.settings.open_wait):
                 await self._answered.wait()
         except TimeoutError:
-            log.warning("the event stream is not up yet; jobs are followed by their status")
+            _log.warning("the event stream is not up yet; jobs are followed by their status")
             self._answered.set()
         if isinstance(self.error, AuthenticationError):
             raise self.error
@@ -76,7 +76,7 @@ class Follower:
     def _stopped(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             # A defect of ours must not leave anybody waiting for ever.
-            log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
+            _log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
             self._runtime.waiters.fail_all(error)
 
     async def _read(self) -> None:
@@ -89,7 +89,7 @@ class Follower:
                     self._take(signal)
                     runtime.pump()
         except PiktidError as error:
-            log.warning("no event stream, jobs are followed by their status: %s", error)
+            _log.warning("no event stream, jobs are followed by their status: %s", error)
             self.error = error
             self._no_stream()
             runtime.fail_feeds(error)
@@ -108,7 +108,7 @@ class Follower:
                 self._synced = False
                 self._answered.set()
             case stream.Lost(error):
-                log.info("the event stream was lost: %s", error or "closed by the server")
+                _log.info("the event stream was lost: %s", error or "closed by the server")
                 self.state = "reconnecting"
                 if not self._synced:
                     self._resync()
@@ -165,7 +165,7 @@ class Follower:
         except NotFoundError as error:
             tracker.not_found(error, self._clock())
         except PiktidError as error:
-            log.warning("the status of job %s could not be read: %s", tracker.job_id, error)
+            _log.warning("the status of job %s could not be read: %s", tracker.job_id, error)
             tracker.checks += 1
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
             if isinstance(error, AuthenticationError | PermissionDeniedError):

@@ -54,7 +54,7 @@ class Job:
         self._tracker = tracker
         self._final: JobResult | None = None
         self._reading: asyncio.Task[JobResult] | None = None
-        self.request = request
+        self.request: JobRequest | None = request
         """What was asked for; None for a job that was made elsewhere."""
 
     def __repr__(self) -> str:

@@ -62,15 +62,15 @@ class Runtime:
     ) -> None:
         self.config = config
         self.open_transport = open_transport
-        self.settings = config.stream
+        self.settings: StreamSettings = config.stream
         self.coordinator = coordinator
-        self.budget = Budget(config.max_credits)
-        self.waiters = Waiters()
-        self.dispatcher = Dispatcher(ack=config.ack)
+        self.budget: Budget = Budget(config.max_credits)
+        self.waiters: Waiters = Waiters()
+        self.dispatcher: Dispatcher = Dispatcher(ack=config.ack)
         self.feeds: dict[Subscription, NotificationFeed] = {}
         # The same in every loop, unlike the loops' own.
-        self.clock = time.monotonic
-        self.closed = False
+        self.clock: Callable[[], float] = time.monotonic
+        self.closed: bool = False
         self._connections: Connections | None = None
 
     @property
@@ -154,13 +154,13 @@ class Connections:
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
         self.runtime = runtime
         self.loop = loop
-        self.closing = False
+        self.closing: bool = False
         config = runtime.config
-        self.transport = runtime.open_transport()
-        self.caller = Caller(self.transport, config.max_retries, RETRY)
-        self.acks = Acknowledger(self.caller)
-        self.uploads = asyncio.Semaphore(config.upload_concurrency)
-        self.downloads = asyncio.Semaphore(config.download_concurrency)
+        self.transport: Transport = runtime.open_transport()
+        self.caller: Caller = Caller(self.transport, config.max_retries, RETRY)
+        self.acks: Acknowledger = Acknowledger(self.caller)
+        self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.upload_concurrency)
+        self.downloads: asyncio.Semaphore = asyncio.Semaphore(config.download_concurrency)
         self.follower: Follower | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         # asyncio.run cancels what is left at its end; this task then closes the connections of

@@ -94,7 +94,7 @@ class Session:
             coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic),
             _network(config, _token(token), proxy),
         )
-        self.projects = Projects(self._runtime)
+        self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
 
     def __repr__(self) -> str:

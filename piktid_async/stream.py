@@ -21,7 +21,7 @@ from piktid_async.protocol.reconnect import Connect, GiveUp, Reconnect, WaitUnti
 from piktid_async.protocol.sse import Decoder, ServerSentEvent
 from piktid_async.transport.base import Transport
 
-log = logging.getLogger("piktid_async.stream")
+_log = logging.getLogger("piktid_async.stream")
 
 KEEPALIVES_MISSED = 3
 
@@ -89,7 +89,7 @@ def read_batch(decoder: Decoder, chunk: bytes) -> list[WireNotification | Synced
         try:
             items.append(read_event(event))
         except ResponseFormatError as error:
-            log.warning("an event was left out: %s", error.reason)
+            _log.warning("an event was left out: %s", error.reason)
     return items
 
 
@@ -97,5 +97,5 @@ def _decoded(decoder: Decoder, chunk: bytes) -> list[ServerSentEvent]:
     try:
         return decoder.feed(chunk)
     except EventTooLargeError as error:
-        log.warning("an event was left out: %s", error.reason)
+        _log.warning("an event was left out: %s", error.reason)
         return list(error.events)

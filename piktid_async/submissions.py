@@ -27,7 +27,7 @@ from piktid_async.protocol.messages import Call
 from piktid_async.runtime import Connections, Runtime
 from piktid_async.types import Link
 
-log = logging.getLogger("piktid_async.jobs")
+_log = logging.getLogger("piktid_async.jobs")
 
 # The server may have acted before it answered so. Every other 4xx is a plain refusal.
 AMBIGUOUS = frozenset({408, 409})
@@ -83,7 +83,7 @@ class _Attempt:
                     raise
                 except RateLimitError as error:
                     # Refused, so certainly not taken: wait, and queue again at the same place.
-                    log.info("submission refused for now: %s", error)
+                    _log.info("submission refused for now: %s", error)
                     turn.refused(error)
                     continue
                 turn.started(ticket.job_id)
@@ -96,7 +96,7 @@ class _Attempt:
         try:
             ticket = await self._connections.caller.execute(call)
         except asyncio.CancelledError:
-            log.warning("cancelled while the submission was under way: the job may exist")
+            _log.warning("cancelled while the submission was under way: the job may exist")
             raise
         except PiktidError as error:
             if _certainly_not_taken(error):

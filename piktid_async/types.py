@@ -40,7 +40,7 @@ class Link(Generic[T]):
     __slots__ = ("target",)
 
     def __init__(self, target: T | None = None) -> None:
-        self.target = target
+        self.target: T | None = target
 
     def __copy__(self) -> Self:
         return self

@@ -102,7 +102,8 @@ def _interrupted(report: Report) -> str:
     sure = all(job.job_id for job in report.jobs if job.goes_on)
     verb = ("goes" if len(left) == 1 else "go") if sure else "may go"
     return (
-        f"Stopped; {', '.join(left)} {verb} on at the server and will be paid. "
+        f"Stopped; {' and '.join(left)} {verb} on at the server and {'will' if sure else 'may'} "
+        "be paid. "
         f'Find the pictures in project "{report.project}", or with session.job(id, '
         'kind="garment_recolor").'
     )

@@ -34,14 +34,14 @@ class JobReport:
     items: list[Item]
     job_id: str | None = None
     status: str = "not submitted"
-    """The service's word, or one of: not submitted, submitting, submitted."""
+    """The service's word, or one of: not submitted, submitting, submitted, unknown."""
     error: str | None = None
     credits_used: float | None = None
 
     @property
     def goes_on(self) -> bool:
         """Whether the server still works on it, or may do so."""
-        return self.status in {"submitting", "submitted"}
+        return self.status in {"submitting", "submitted", "unknown"}
 
     @property
     def name(self) -> str:
@@ -71,9 +71,9 @@ class Report:
     @property
     def code(self) -> Exit:
         """0 if all is there, 3 if nothing was even taken, else 1."""
-        if all(item.path for item in self.items):
+        if all(item.path for item in self.items) and not any(job.error for job in self.jobs):
             return Exit.OK
-        taken = any(job.job_id for job in self.jobs)
+        taken = any(job.job_id or job.status == "unknown" for job in self.jobs)
         return Exit.INCOMPLETE if taken else Exit.REFUSED
 
     @property

@@ -107,6 +107,7 @@ class Run:
         try:
             return await session.submit(request)
         except SubmissionUnknownError as error:
+            report.status = "unknown"
             return await self._find(error)
         except PiktidError:
             report.status = "not submitted"

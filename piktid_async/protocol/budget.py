@@ -12,7 +12,7 @@ class Budget:
         if max_credits is not None and not max_credits >= 0:
             raise ConfigurationError(f"max_credits must be 0 or more, not {max_credits!r}")
         self._max = max_credits
-        self.spent = 0.0
+        self.spent: float = 0.0
 
     def reserve(self, estimate: float | None) -> None:
         """Take credits for one submission; raise `BudgetExceededError` if they do not fit."""

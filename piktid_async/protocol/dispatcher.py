@@ -70,7 +70,7 @@ class Dispatcher:
         seen_limit: int = SEEN_LIMIT,
         backlog_limit: int = BACKLOG_LIMIT,
     ) -> None:
-        self.patience = patience or Patience()
+        self.patience: Patience = patience or Patience()
         self._ack = ack
         self._seen_limit = seen_limit
         self._backlog_limit = backlog_limit

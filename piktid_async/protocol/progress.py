@@ -61,18 +61,18 @@ class Tracker:
     def __init__(
         self, job_id: str, kind: str, *, total: int | None, status: str, invisible_until: float
     ) -> None:
-        self.job_id = job_id
-        self.kind = kind
-        self.total = total
-        self.status = status
-        self.processed = 0
+        self.job_id: str = job_id
+        self.kind: str = kind
+        self.total: int | None = total
+        self.status: str = status
+        self.processed: int = 0
         self.error_message: str | None = None
         self.failure: PiktidError | None = None
         """Why the job cannot be followed any more; such a job counts as ended."""
-        self.invisible_until = invisible_until
+        self.invisible_until: float = invisible_until
         """Until when a 404 only means "not yet"."""
-        self.check_at = 0.0
-        self.checks = 0
+        self.check_at: float = 0.0
+        self.checks: int = 0
         self.log: list[WireNotification] | None = None
         """Every notification taken in, in order of arrival."""
         self.rows: tuple[Output, ...] = ()

@@ -64,7 +64,7 @@ class Decoder:
     ) -> None:
         if max_line < 1 or max_event < 1:
             raise ValueError("max_line and max_event are bytes: 1 or more")
-        self.last_event_id = last_event_id
+        self.last_event_id: str = last_event_id
         """What the standard would send as Last-Event-ID."""
         self.retry: int | None = None
         """Milliseconds that the server asks to wait before a reconnect."""

@@ -15,7 +15,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._known: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
-        self.ever = 0
+        self.ever: int = 0
 
     def note(self, request: web.BaseRequest) -> None:
         """Count the connection of `request`, unless it was counted before."""

@@ -12,7 +12,7 @@ from piktid_async.sandbox.rendering import Renderer, RenderError
 from piktid_async.sandbox.state import Account, Job, Output
 from piktid_async.sandbox.storage import Storage, result_key
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class JobRunner:
@@ -65,7 +65,7 @@ class JobRunner:
         except RenderError as error:
             output.status, output.error_message = "failed", str(error)
         except Exception:
-            log.exception("rendering image %d of %s", output.image_index, job.job_id)
+            _log.exception("rendering image %d of %s", output.image_index, job.job_id)
             output.status, output.error_message = "failed", "Internal error"
         else:
             output.status = "completed"

@@ -25,7 +25,7 @@ class Origin:
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=_GRACE
         )
-        self.url = ""
+        self.url: str = ""
 
     async def start(self, host: str, port: int) -> None:
         """Listen; `url` is known from then on."""

@@ -79,7 +79,7 @@ class Sandbox:
             max_size=max_size,
             max_upload_bytes=max_upload_bytes,
         )
-        self.faults = faults if faults is not None else Faults()
+        self.faults: Faults = faults if faults is not None else Faults()
         """What goes wrong. May be changed at any time."""
         self._started = False
         self._stack = AsyncExitStack()

@@ -137,8 +137,8 @@ class Account:
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
-        self.credits_left = credits_
-        self.credits_charged = 0.0
+        self.credits_left: float = credits_
+        self.credits_charged: float = 0.0
         self._numbers = itertools.count(1)
 
     def project_named(self, name: str) -> Project | None:

@@ -32,8 +32,8 @@ class Storage:
     ) -> None:
         self.spool = spool
         self.origin = ""
-        self.put_connections = connections.Connections()
-        self.authorization_seen = False
+        self.put_connections: connections.Connections = connections.Connections()
+        self.authorization_seen: bool = False
         self._faults = faults
         self._url_life = url_life
         self._max_upload_bytes = max_upload_bytes

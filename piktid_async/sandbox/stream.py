@@ -40,7 +40,7 @@ class Streams:
         self._faults = faults
         self._keepalive = keepalive
         self._open: set[_Open] = set()
-        self.connections = connections.Connections()
+        self.connections: connections.Connections = connections.Connections()
 
     @property
     def open(self) -> int:

@@ -8,24 +8,20 @@ without following redirects; uploads and downloads carry nothing of ours.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import NoReturn
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aiohttp
 import attrs
 import orjson
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from piktid_async.errors import (
-    ConnectionFailedError,
-    RequestTimeoutError,
-    ResponseFormatError,
-)
+from piktid_async.errors import ConnectionFailedError, ResponseFormatError, SessionClosedError
 from piktid_async.protocol.messages import Request, Response
 from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
+from piktid_async.transport._mapping import Probe, mapped, mark_sent, send_once
 from piktid_async.transport._payload import BodyPayload
 from piktid_async.transport.base import Put
 from piktid_async.transport.tokens import Tokens
@@ -36,6 +32,9 @@ CONNECT_TIMEOUT = 15.0
 MAX_ANSWER = 32 << 20
 """Bytes that are read of one API answer."""
 MAX_REDIRECTS = 3
+
+_BREAKS_A_REQUEST = re.compile(r"[\x00-\x20\x7f]")
+_BREAKS_A_HEADER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +56,8 @@ class AiohttpTransport:
         self._config = config
         self._tokens = tokens
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._responses: set[aiohttp.ClientResponse] = set()
+        self._closed = False
         self._secure = config.base_url.startswith("https:")
 
     async def send(self, request: Request) -> Response:
@@ -71,16 +72,15 @@ class AiohttpTransport:
     async def stream(self, request: Request, idle: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the event stream."""
         token = await self._tokens.current()
-        response = await self._open_stream(request, token, idle)
-        if response.status == 401 and (renewed := await self._tokens.renew(stale=token)):
-            response.close()
-            response = await self._open_stream(request, renewed, idle)
-        try:
-            await _check_stream(request.call, response)
-            yield _Blocks(response, request.call)
-        finally:
-            # Also wakes a reader that waits; leaving it to session.close() would not.
-            response.close()
+        for may_renew in (True, False):
+            with self._following(await self._open_stream(request, token, idle)) as response:
+                refused = response.status == 401 and may_renew
+                if refused and (renewed := await self._tokens.renew(stale=token)):
+                    token = renewed
+                    continue
+                await _check_stream(request.call, response)
+                yield _Blocks(response, request.call)
+                return
 
     async def put(self, put: Put) -> Response:
         """Upload to a signed URL; gives up when no byte moves for `put.stall` seconds."""
@@ -91,24 +91,29 @@ class AiohttpTransport:
             patience.reschedule(loop.time() + put.stall)
             put.on_sent(sent)
 
+        if _BREAKS_A_HEADER.search(put.content_type):
+            raise ResponseFormatError("upload ticket", "its content type holds control characters")
+        target = self._foreign(put.url)
         payload = BodyPayload(put.body, put.content_type, on_sent)
-        with _mapped(STORAGE_CALL, None):
-            try:
+        try:
+            with mapped(STORAGE_CALL):
                 async with (
                     patience,
                     self._session("upload").put(
-                        self._foreign(put.url),
+                        target,
                         data=payload,
                         headers={"Content-Type": put.content_type},
                         skip_auto_headers=("User-Agent",),
                         allow_redirects=False,
                     ) as response,
                 ):
-                    return await _whole(response, STORAGE_CALL)
-            except (aiohttp.ClientError, OSError):
-                if payload.failure is not None and not isinstance(payload.failure, OSError):
-                    raise payload.failure from None
+                    with self._following(response):
+                        return await _whole(response, STORAGE_CALL)
+        except ConnectionFailedError:
+            if payload.failure is None:
                 raise
+        # Not inside the handler: what our side raised has nothing to do with the connection.
+        raise payload.failure
 
     @asynccontextmanager
     async def get(self, url: str) -> AsyncIterator[_Download]:
@@ -116,89 +121,99 @@ class AiohttpTransport:
         call = "GET <result URL>"
         target = self._foreign(url)
         for _ in range(MAX_REDIRECTS + 1):
-            with _mapped(call, None):
+            with mapped(call):
                 response = await self._session("download").get(
-                    target, skip_auto_headers=("User-Agent",), allow_redirects=False
+                    target,
+                    # What comes is written as it is.
+                    headers={"Accept-Encoding": "identity"},
+                    skip_auto_headers=("User-Agent",),
+                    allow_redirects=False,
                 )
-            try:
+            with self._following(response):
                 if response.status not in (301, 302, 303, 307, 308):
                     if response.status != 200:
                         raise error_for(call, await _whole(response, call))
                     yield _Download(response, call)
                     return
                 target = self._redirected(target, response.headers.get("Location", ""))
-            finally:
-                response.close()
         raise ResponseFormatError(call, f"more than {MAX_REDIRECTS} redirects")
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, for good; whoever reads from one gets an error."""
+        self._closed = True
+        # Closing aiohttp's session would leave the readers waiting for ever.
+        for response in list(self._responses):
+            response.close()
         sessions, self._sessions = list(self._sessions.values()), {}
         for session in sessions:
             await session.close()
 
     async def _send(self, request: Request, token: Secret) -> Response:
-        probe = _Probe()
+        probe = Probe()
         data = None if request.json is None else orjson.dumps(request.json)
-        headers = self._headers(token, "application/json")
-        if data is not None:
-            headers["Content-Type"] = "application/json"
-        with _mapped(request.call, probe):
+        with mapped(request.call, probe):
             async with self._session("api").request(
                 request.method,
                 self._url(request),
                 data=data,
-                headers=headers,
+                # In no variable of ours: error trackers send those along.
+                headers=_headers(token, "application/json")
+                | ({} if data is None else {"Content-Type": "application/json"}),
                 allow_redirects=False,
                 trace_request_ctx=probe,
             ) as response:
-                return await _whole(response, request.call)
+                with self._following(response):
+                    return await _whole(response, request.call)
 
     async def _open_stream(
         self, request: Request, token: Secret, idle: float
     ) -> aiohttp.ClientResponse:
-        # Compression would let a proxy hold events back.
-        headers = self._headers(token, "text/event-stream")
-        headers |= {"Cache-Control": "no-cache", "Accept-Encoding": "identity"}
-        with _mapped(request.call, None):
+        with mapped(request.call):
             # The total is unlimited, so the wait for the headers needs a bound of its own.
             async with asyncio.timeout(self._config.timeout):
                 return await self._session("stream").get(
                     self._url(request),
-                    headers=headers,
+                    # Compression would let a proxy hold events back.
+                    headers=_headers(token, "text/event-stream")
+                    | {"Cache-Control": "no-cache", "Accept-Encoding": "identity"},
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
                         total=None, sock_connect=CONNECT_TIMEOUT, sock_read=idle
                     ),
                 )
 
-    def _headers(self, token: Secret, accept: str) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {token.reveal()}",
-            "Accept": accept,
-            "User-Agent": f"piktid-async/{__version__}",
-        }
+    @contextmanager
+    def _following(
+        self, response: aiohttp.ClientResponse
+    ) -> Iterator[aiohttp.ClientResponse]:
+        """Close the response at the end of the block, or when the transport closes."""
+        self._responses.add(response)
+        try:
+            yield response
+        finally:
+            self._responses.discard(response)
+            # Nothing is lost: a connection whose answer was read whole has gone back already.
+            response.close()
 
     def _url(self, request: Request) -> URL:
         url = URL(self._config.base_url + request.path, encoded=True)
         return url.with_query(dict(request.params)) if request.params else url
 
     def _foreign(self, url: str) -> URL:
-        # Encoded: a signed query goes out byte for byte.
-        try:
-            target = URL(url, encoded=True)
-        except ValueError:
-            raise ResponseFormatError("signed URL", "not a URL") from None
-        if target.scheme == "http" and self._secure:
-            target = URL("https" + url.removeprefix("http"), encoded=True)
-        if target.scheme not in ("http", "https") or not target.raw_host:
-            raise ResponseFormatError("signed URL", "neither http nor https")
-        return target
+        target = _parsed(url)
+        return _lifted(target, url) if self._secure else target
 
     def _redirected(self, source: URL, location: str) -> URL:
-        return self._foreign(str(source.join(URL(location, encoded=True))))
+        try:
+            url = str(source.join(URL(location, encoded=True)))
+        except ValueError:
+            url = ""
+        target = _parsed(url)
+        return _lifted(target, url) if source.scheme == "https" else target
 
     def _session(self, purpose: str) -> aiohttp.ClientSession:
+        if self._closed:
+            raise SessionClosedError
         session = self._sessions.get(purpose)
         if session is None:
             session = self._sessions[purpose] = self._open(purpose)
@@ -212,7 +227,7 @@ class AiohttpTransport:
             "download": self._config.download_concurrency,
         }
         probe = aiohttp.TraceConfig()
-        probe.on_request_headers_sent.append(_mark_sent)
+        probe.on_request_headers_sent.append(mark_sent)
         api = purpose == "api"
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limits[purpose], ttl_dns_cache=60),
@@ -226,6 +241,7 @@ class AiohttpTransport:
                 sock_read=None if api else self._config.timeout,
             ),
             trace_configs=[probe] if api else None,
+            middlewares=(send_once,),
         )
 
 
@@ -240,7 +256,7 @@ class _Blocks:
         return self
 
     async def __anext__(self) -> bytes:
-        with _mapped(self._call, None):
+        with mapped(self._call):
             return await self._blocks.__anext__()
 
 
@@ -266,19 +282,27 @@ class _Download:
         return _Blocks(self._response, self._call)
 
 
-class _Probe:
-    """Whether a request has begun to leave."""
+def _headers(token: Secret, accept: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {token.reveal()}",
+        "Accept": accept,
+        "User-Agent": f"piktid-async/{__version__}",
+    }
 
-    __slots__ = ("sent",)
 
-    def __init__(self) -> None:
-        self.sent = False
+def _parsed(url: str) -> URL:
+    if not _BREAKS_A_REQUEST.search(url):
+        with suppress(ValueError):
+            # Encoded: a signed query goes out byte for byte.
+            target = URL(url, encoded=True)
+            if target.scheme in ("http", "https") and target.raw_host and target.port:
+                return target
+    raise ResponseFormatError("signed URL", "no http or https URL")
 
 
-async def _mark_sent(_: object, context: object, __: object) -> None:
-    probe = getattr(context, "trace_request_ctx", None)
-    if isinstance(probe, _Probe):
-        probe.sent = True
+def _lifted(target: URL, url: str) -> URL:
+    # By text, and not by with_scheme(), which would write the rest anew.
+    return target if target.scheme == "https" else URL("https" + url[4:], encoded=True)
 
 
 async def _check_stream(call: str, response: aiohttp.ClientResponse) -> None:
@@ -291,44 +315,10 @@ async def _check_stream(call: str, response: aiohttp.ClientResponse) -> None:
 async def _whole(response: aiohttp.ClientResponse, call: str) -> Response:
     parts: list[bytes] = []
     size = 0
-    async for part in response.content.iter_any():
+    async for part in _Blocks(response, call):
         size += len(part)
         if size > MAX_ANSWER:
             raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
         parts.append(part)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(status=response.status, headers=headers, body=b"".join(parts))
-
-
-@contextmanager
-def _mapped(call: str, probe: _Probe | None) -> Iterator[None]:
-    """Turn aiohttp's errors into ours.
-
-    `from None`, and our own words: aiohttp's errors hold the request's headers and URL.
-    """
-    try:
-        yield
-    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-        _fail(call, error, sent=probe is None or probe.sent)
-
-
-def _fail(call: str, error: Exception, *, sent: bool) -> NoReturn:
-    if isinstance(error, TimeoutError):
-        reason = "no answer in time" if sent else "no connection in time"
-        raise RequestTimeoutError(call, reason, sent) from None
-    raise ConnectionFailedError(call, _reason(error), sent) from None
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientConnectorError():
-            detail = error.os_error.strerror or type(error.os_error).__name__
-            return f"no connection to {error.host}:{error.port}: {detail}"
-        case aiohttp.ServerDisconnectedError():
-            return "the server closed the connection"
-        case aiohttp.ClientPayloadError():
-            return "the answer broke off"
-        case aiohttp.ClientOSError() | OSError():
-            return f"the connection broke ({error.strerror or type(error).__name__})"
-        case _:
-            return type(error).__name__

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
 
 from piktid_async.errors import UploadError
-from piktid_async.transport.base import Body
+from piktid_async.transport.base import Body, Reader
 
 YIELD_EVERY = 512 * 1024
 """Bytes after which the loop gets a turn: a fast receiver never makes drain wait."""
@@ -29,7 +30,7 @@ class BodyPayload(Payload):
         self._body = body
         self._on_sent = on_sent
         self.failure: Exception | None = None
-        """What went wrong on our side; aiohttp reports it as a broken connection."""
+        """What the source or the callback raised; aiohttp reports it as a broken connection."""
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002
         """Refuse: a body is never wanted as text."""
@@ -45,31 +46,42 @@ class BodyPayload(Payload):
         content_length: int | None,  # noqa: ARG002  (the body knows its own)
     ) -> None:
         """Write exactly the announced bytes, or fail and so break the request off."""
-        try:
-            await self._write(writer)
-        except Exception as error:
-            self.failure = error
-            raise
-
-    async def _write(self, writer: AbstractStreamWriter) -> None:
         size = self._body.size
         sent, next_yield = 0, YIELD_EVERY
-        self._on_sent(0)
-        reader = self._body.open()
+        with self._ours():
+            self._on_sent(0)
+            reader = self._body.open()
         try:
             while sent < size:
-                block = await reader.read()
-                if not block:
-                    raise UploadError(self._body.label, f"ended after {sent} of {size} bytes")
+                with self._ours():
+                    block = await self._next(reader, sent)
                 sent += len(block)
-                if sent > size:
-                    raise UploadError(self._body.label, f"gave more than its {size} bytes")
                 # The server answers at the last byte. A writer that is still waiting then
                 # costs the connection, so the last block does not wait for the drain.
                 await writer.write(block, drain=sent < size)  # type: ignore[call-arg]
-                self._on_sent(sent)
+                with self._ours():
+                    self._on_sent(sent)
                 if sent >= next_yield and sent < size:
                     next_yield = sent + YIELD_EVERY
                     await asyncio.sleep(0)
         finally:
             reader.close()
+
+    async def _next(self, reader: Reader, sent: int) -> bytes:
+        """Return the next block; the last one only if nothing follows it."""
+        size = self._body.size
+        block = await reader.read()
+        if not block:
+            raise UploadError(self._body.label, f"ended after {sent} of {size} bytes")
+        sent += len(block)
+        if sent > size or (sent == size and await reader.read()):
+            raise UploadError(self._body.label, f"gave more than its {size} bytes")
+        return block
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failure = error
+            raise

@@ -83,13 +83,20 @@ def test_the_mask_covers_the_garment_and_nothing_else(photo):
     assert both.sum() > 0.93 * mask.sum()
 
 
-def test_dark_buttons_stay():
-    shirt = PHOTOS[0]
-    source = lab_of(shirt.data)
-    dark = source[..., 0] < 0.3
-    assert dark.sum() > 20
-    after = lab_of(recolor(shirt.data, reference_text="mustard", size=SIZE).full)[dark]
-    assert np.abs(after - source[dark]).mean() < 0.03
+@pytest.mark.parametrize(
+    ("index", "target"), [(0, "#d62828"), (2, "forest green")], ids=["buttons", "drawstrings"]
+)
+def test_details_of_another_lightness_stay(index, target):
+    photo = sample_photos(index + 1, size=720)[index]
+    mask, _ = find_garment(read_image(photo.data, size=720))
+    grown = np.asarray(Image.fromarray(mask).resize((576, 720)))
+    source = lab_of(photo.data)
+    odd = (source[..., 0] < 0.3) if index == 0 else (source[..., 0] > 0.8)
+    odd &= erode(grown, radius=12)
+    assert odd.sum() > 50
+    after = lab_of(recolor(photo.data, reference_text=target, size=720).full)[odd]
+    assert np.abs(after - source[odd]).mean() < 0.02
+    assert np.percentile(np.abs(after - source[odd]), 95) < 0.07
 
 
 def test_a_swatch_and_an_instruction_work_like_words():

@@ -101,7 +101,7 @@ class Sheet:
 
     def __init__(self, backdrop: Floats, *, rng: np.random.Generator) -> None:
         self.light = backdrop
-        self.long_edge = backdrop.shape[0]
+        self.long_edge: int = backdrop.shape[0]
         self._rng = rng
 
     def add(self, part: Part) -> None:
