@@ -20,9 +20,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
 
-    from piktid_async.cli.app import app
+    try:
+        from piktid_async.cli.app import app
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before a command has begun; commands see to it themselves
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -188,6 +188,8 @@ class AiohttpTransport:
     ) -> Iterator[aiohttp.ClientResponse]:
         """Close the response at the end of the block, or when the transport closes."""
         self._responses.add(response)
+        if self._closed:
+            response.close()
         try:
             yield response
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from piktid_async.sandbox import Sandbox
 from tests.cli.support import Command, Ended, draw_garment, environment
 
 
@@ -36,3 +37,9 @@ def piktid() -> Command:
         return Ended(process.returncode, out.decode(), err.decode())
 
     return run
+
+
+@pytest.fixture
+def service(sandbox: Sandbox) -> dict[str, str]:
+    """Make the sandbox the service that the command line knows."""
+    return {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}

@@ -111,3 +111,16 @@ def read(path: Path) -> Reader:
             assert value[1:] in page.ids
     assert "url(" not in path.read_text(encoding="utf-8")
     return page
+
+
+TO_GREEN = ("--to", "forest green", "--size", 1024)
+
+
+def is_green(path: Path) -> bool:
+    """Whether the middle of the garment is green now; it was red."""
+    with Image.open(path) as picture:
+        width, height = picture.size
+        pixel = picture.convert("RGB").getpixel((width // 2 - 6, round(height * 0.55)))
+    assert isinstance(pixel, tuple)
+    red, green, blue = pixel
+    return green > red and green > blue

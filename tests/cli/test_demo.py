@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import webbrowser
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from piktid_async.cli.demo import show_in_browser
 from piktid_async.cli.pictures import color_shift
 from tests.cli.support import Command, decoded, read
 
@@ -49,6 +53,35 @@ async def test_the_demo_may_be_run_again_in_another_colour(piktid: Command, tmp_
     assert red > 1.5 * max(green, blue)
     with Image.open(result) as picture:
         assert max(picture.size) == 1024
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "opens"),
+    [
+        (True, {"DISPLAY": ":0"}, True),
+        (True, {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        (True, {}, False),
+        (False, {"DISPLAY": ":0"}, False),
+        (True, {"DISPLAY": ":0", "CI": "true"}, False),
+    ],
+)
+def test_the_page_is_opened_only_where_somebody_sits_at_a_desktop(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    terminal: bool,
+    environment: dict[str, str],
+    opens: bool,
+) -> None:
+    opened: list[str] = []
+    for name in ("CI", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    show_in_browser(tmp_path / "page.html")
+    assert opened == ([(tmp_path / "page.html").as_uri()] if opens else [])
 
 
 async def test_a_folder_that_cannot_be_made_is_named(piktid: Command, tmp_path: Path) -> None:

@@ -901,14 +901,18 @@ async def test_token_source_that_fails_leaves_no_stream_open(
 # Closing
 
 
-async def test_closing_wakes_everyone_who_reads(open_transport: OpenTransport) -> None:
-    """Closing aiohttp's session alone leaves them waiting for ever."""
+@pytest.mark.parametrize("answered", [False, True])
+async def test_closing_wakes_everyone_who_waits(
+    open_transport: OpenTransport, answered: bool
+) -> None:
+    """Closing aiohttp's session alone leaves those waiting for ever who read a body."""
 
     async def half(exchange: Exchange) -> None:
         await exchange.body()
-        kind = "text/event-stream" if exchange.target == "/things" else "image/png"
-        await exchange.head(200, [("Content-Length", "100"), ("Content-Type", kind)])
-        await exchange.send(b"half")
+        if answered:
+            kind = "text/event-stream" if exchange.target == "/things" else "image/png"
+            await exchange.head(200, [("Content-Length", "100"), ("Content-Type", kind)])
+            await exchange.send(b"half")
         await exchange.gone()
 
     async def follow(transport: Any) -> None:

@@ -220,8 +220,9 @@ class Sheet:
 
     def _weave(self, texture: str, shape: tuple[int, ...], origin: tuple[int, int]) -> Floats:
         rows, columns = shape
-        y = (np.arange(rows, dtype=np.float32) + origin[1])[:, None] / self.long_edge
-        x = (np.arange(columns, dtype=np.float32) + origin[0])[None] / self.long_edge
+        edge = np.float32(self.long_edge)
+        y: Floats = (np.arange(rows, dtype=np.float32) + np.float32(origin[1]))[:, None] / edge
+        x: Floats = (np.arange(columns, dtype=np.float32) + np.float32(origin[0]))[None] / edge
         grain = self._rng.standard_normal((rows, columns)).astype(np.float32)
         pattern, depth, rough = _pattern(texture, x, y)
         slub = waves((rows, columns), across=columns / 3, down=rows / 40, rng=self._rng)
