@@ -380,4 +380,3 @@ def pick_up(
     if runtime.closed:
         raise SessionClosedError
     return follow_job(runtime, job_id, name, request=None, total=total, look=True)
-

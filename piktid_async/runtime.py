@@ -214,4 +214,3 @@ class Connections:
         if not task.cancelled():
             # Whoever awaits the task gets its error; if nobody does any more, it is not news.
             task.exception()
-

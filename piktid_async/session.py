@@ -173,9 +173,7 @@ class Session:
         Sources come from a sync or async iterable of any length and are drawn as places get
         free. Leaving the loop cancels what is under way.
         """
-        return uploads.upload_each(
-            self._runtime, sources, project=project, on_progress=on_progress
-        )
+        return uploads.upload_each(self._runtime, sources, project=project, on_progress=on_progress)
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a paid job and return it at once; costs `request.credits`.

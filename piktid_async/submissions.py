@@ -160,9 +160,7 @@ async def _listed(
     found: list[GalleryJob] = []
     page = 1
     while True:
-        answer = await connections.caller.execute(
-            endpoints.gallery_jobs(request.project_id, page)
-        )
+        answer = await connections.caller.execute(endpoints.gallery_jobs(request.project_id, page))
         jobs = [endpoints.gallery_job_of_row(row) for row in answer.rows]
         found += [job for job in jobs if job.job_type == request.kind and job.not_before(since)]
         # Newest first: the first that is too old ends the search.

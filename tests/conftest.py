@@ -45,7 +45,7 @@ def leaves_nothing_behind() -> Iterator[None]:
         yield
     if closed_loops:
         gc.collect()  # so that a ResourceWarning is reported in the test that caused it
-    open_clients = [repr(client) for client in clients if not client.closed]
+    open_clients = sorted(repr(client) for client in clients if not client.closed)
     assert not strangers, f"reached beyond loopback: {', '.join(strangers)}"
     assert not tasks, f"tasks still alive when their loop closed: {', '.join(tasks)}"
     assert not open_clients, f"not closed: {', '.join(open_clients)}"

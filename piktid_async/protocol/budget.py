@@ -20,8 +20,9 @@ class Budget:
             return
         if estimate is None:
             raise InvalidRequestError(
-                "request", "its price is not known, so max_credits cannot be kept: submit it "
-                "from a session without a budget"
+                "request",
+                "its price is not known, so max_credits cannot be kept: submit it "
+                "from a session without a budget",
             )
         if self.spent + estimate > self._max:
             raise BudgetExceededError(estimate, self.spent, self._max)

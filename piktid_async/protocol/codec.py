@@ -37,9 +37,7 @@ def structure(call: str, value: Json, kind: type[T]) -> T:
 
 def notification(wire: WireNotification) -> Notification:
     """Build the public form of a notification; a shape that does not fit is `UnknownPayload`."""
-    return Notification(
-        wire.id, wire.name, wire.timestamp, wire.job_id, _payload(wire), wire.data
-    )
+    return Notification(wire.id, wire.name, wire.timestamp, wire.job_id, _payload(wire), wire.data)
 
 
 def output_from_event(wire: WireNotification) -> Output | None:
@@ -135,9 +133,7 @@ def _build() -> Converter:
     )
     converter.register_structure_hook(
         JobResult,
-        make_dict_structure_fn(
-            JobResult, converter, summary=override(struct_hook=_exactly(dict))
-        ),
+        make_dict_structure_fn(JobResult, converter, summary=override(struct_hook=_exactly(dict))),
     )
     return converter
 

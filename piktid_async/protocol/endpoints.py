@@ -98,9 +98,7 @@ def request_upload(filename: str | None, project_name: str | None) -> Call[Uploa
     """`POST /upload`. A ticket that is not used costs nothing, so it may be asked for again."""
     named = {"filename": filename, "project_name": project_name}
     body: JsonObject = {key: value for key, value in named.items() if value is not None}
-    return _call(
-        Request(method="POST", path="/upload", json=body, replayable=True), UploadTicket
-    )
+    return _call(Request(method="POST", path="/upload", json=body, replayable=True), UploadTicket)
 
 
 def submit(request: JobRequest) -> Call[JobTicket]:
@@ -185,9 +183,7 @@ def anything(method: str, path: str, *, json: Json, params: Params | None) -> Ca
     verb = method.upper()
     if not verb.isascii() or not verb.isalpha():
         raise InvalidRequestError("method", f"must be a verb such as GET, not {method!r}")
-    request = Request(
-        method=verb, path=path, json=json, params=params, replayable=verb == "GET"
-    )
+    request = Request(method=verb, path=path, json=json, params=params, replayable=verb == "GET")
 
     def parse(response: Response) -> Json:
         raise_for_status(request, response)
@@ -201,9 +197,7 @@ def _recolor_body(request: JobRequest) -> JsonObject:
     reference = request.reference_image
     optional: JsonObject = {
         "garment_label": request.garment_label,
-        "reference_image": None
-        if reference is None
-        else file_id_of("reference_image", reference),
+        "reference_image": None if reference is None else file_id_of("reference_image", reference),
         "reference_text": request.reference_text,
         "instruction": request.instruction,
     }

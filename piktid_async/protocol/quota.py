@@ -79,9 +79,7 @@ class Quota:
         if limit is None:
             return 0.0
         recent = [
-            grant
-            for grant in self._grants.get(path, ())
-            if grant.at + self._limits.window > now
+            grant for grant in self._grants.get(path, ()) if grant.at + self._limits.window > now
         ]
         self._grants[path] = recent
         if len(recent) < limit:

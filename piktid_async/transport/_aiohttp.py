@@ -183,9 +183,7 @@ class AiohttpTransport:
                 )
 
     @contextmanager
-    def _following(
-        self, response: aiohttp.ClientResponse
-    ) -> Iterator[aiohttp.ClientResponse]:
+    def _following(self, response: aiohttp.ClientResponse) -> Iterator[aiohttp.ClientResponse]:
         """Close the response at the end of the block, or when the transport closes."""
         self._responses.add(response)
         if self._closed:

@@ -71,9 +71,9 @@ class Transport(Protocol):
     async def send(self, request: Request) -> Response:
         """Send an API request with the token; raises `ConnectionFailedError` without an answer."""
 
-    def stream(self, request: Request, idle: float) -> AbstractAsyncContextManager[
-        AsyncIterator[bytes]
-    ]:
+    def stream(
+        self, request: Request, idle: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open the event stream; `idle` seconds without a byte end it."""
 
     async def put(self, put: Put) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from piktid_async import ImageResult, Notification
+from piktid_async import ImageResult, Notification, NotificationFeed
 from piktid_async.sandbox import Faults
 
 
@@ -68,13 +68,17 @@ async def test_a_notification_whose_handling_crashed_is_delivered_again(make_san
         first = sandbox.emit("batch_edit", {"id_task": "theirs"})
         async with make_session(sandbox) as session:
             with pytest.raises(RuntimeError, match="crash"):
-                async with session.notifications(ack_foreign=True) as feed:
-                    async for _ in feed:
-                        raise RuntimeError("crash in the body")
+                await _crash(session.notifications(ack_foreign=True))
             assert sandbox.books.notifications_outstanding == (first,)
             async with session.notifications(ack_foreign=True) as feed:
                 assert (await anext(feed)).id == first
         assert sandbox.books.notifications_outstanding == ()
+
+
+async def _crash(notifications: NotificationFeed) -> None:
+    async with notifications as feed:
+        async for _ in feed:
+            raise RuntimeError("crash in the body")
 
 
 async def test_job_and_feed_see_the_same_notification_and_it_is_deleted_after_both(
@@ -94,16 +98,17 @@ async def test_job_and_feed_see_the_same_notification_and_it_is_deleted_after_bo
 
 
 async def test_feeds_filter_by_name_and_job(make_sandbox, make_session):
-    async with make_sandbox() as sandbox, make_session(sandbox) as session:
-        async with (
-            session.notifications(names=["image_result"]) as by_name,
-            session.notifications(jobs=["b"]) as by_job,
-        ):
-            sandbox.emit("batch_edit", {"id_task": "a"})
-            one = sandbox.emit("image_result", {"id_task": "a"})
-            two = sandbox.emit("batch_edit", {"id_task": "b"})
-            assert (await anext(by_name)).id == one
-            assert (await anext(by_job)).id == two
+    async with (
+        make_sandbox() as sandbox,
+        make_session(sandbox) as session,
+        session.notifications(names=["image_result"]) as by_name,
+        session.notifications(jobs=["b"]) as by_job,
+    ):
+        sandbox.emit("batch_edit", {"id_task": "a"})
+        one = sandbox.emit("image_result", {"id_task": "a"})
+        two = sandbox.emit("batch_edit", {"id_task": "b"})
+        assert (await anext(by_name)).id == one
+        assert (await anext(by_job)).id == two
 
 
 async def test_manual_acknowledgement_leaves_everything_until_it_is_asked_for(

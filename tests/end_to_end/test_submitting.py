@@ -158,9 +158,7 @@ async def test_what_is_no_request_is_refused_by_name(make_sandbox, make_session)
 
 async def test_submissions_keep_the_limits_so_that_none_is_refused(make_sandbox, make_session):
     window = 0.5
-    async with make_sandbox(
-        limits=SandboxLimits(window=window), seconds_per_image=0.02
-    ) as sandbox:
+    async with make_sandbox(limits=SandboxLimits(window=window), seconds_per_image=0.02) as sandbox:
         async with make_session(sandbox, limits=AccountLimits(window=window + 0.05)) as session:
             request = await recolor(session)
             began = time.monotonic()
@@ -207,8 +205,8 @@ async def test_a_submission_that_is_cancelled_while_waiting_its_turn_costs_nothi
             first = await session.submit(request)
             waiting = asyncio.create_task(session.submit(request))
             after = asyncio.create_task(session.submit(request))
-            while len(session._runtime.coordinator._lanes.get(PATH, ())) < 2:
-                await asyncio.sleep(0)
+            async for _ in first.outputs():
+                break  # both are in the queue by now
             waiting.cancel()
             await first
             second = await after
