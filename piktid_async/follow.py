@@ -161,7 +161,7 @@ class Follower:
         if tracker.ended:
             return
         try:
-            status = await self._connections.caller.execute(endpoints.job_status(tracker.job_id))
+            await self._ask(tracker)
         except NotFoundError as error:
             tracker.not_found(error, self._clock())
         except PiktidError as error:
@@ -170,7 +170,16 @@ class Follower:
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
             if isinstance(error, AuthenticationError | PermissionDeniedError):
                 runtime.waiters.fail(tracker, error)
-        else:
-            tracker.status_read(status, self._clock(), runtime.dispatcher.patience)
         runtime.dispatcher.touched(tracker)
         runtime.pump()
+
+    async def _ask(self, tracker: Tracker) -> None:
+        caller, patience = self._connections.caller, self._runtime.dispatcher.patience
+        if tracker.asks_results:
+            result = await caller.execute(endpoints.job_results(tracker.job_id))
+            before = tracker.processed
+            tracker.results_read(result.status, result.outputs)
+            tracker.checked(self._clock(), patience, news=tracker.processed > before)
+        else:
+            status = await caller.execute(endpoints.job_status(tracker.job_id))
+            tracker.status_read(status, self._clock(), patience)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Generator
 from os import PathLike
 from pathlib import Path
 
 import attrs
 
-from piktid_async import results
+from piktid_async import downloads, results
 from piktid_async.errors import (
     InvalidRequestError,
     JobAbortedError,
@@ -17,27 +18,30 @@ from piktid_async.errors import (
     JobTimeoutError,
     PiktidError,
     SessionClosedError,
-    StatusError,
 )
 from piktid_async.feeds import publish
-from piktid_async.models.jobs import SETTLED, TERMINAL, JobProgress, JobResult, JobStatus, Output
+from piktid_async.models.jobs import SETTLED, JobProgress, JobResult, JobStatus, Output
 from piktid_async.models.notifications import Notification
 from piktid_async.models.requests import JobRequest
-from piktid_async.protocol import endpoints
+from piktid_async.protocol import endpoints, generation
+from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.progress import ENDS_BY_STATUS, Tracker
+from piktid_async.regeneration import Regeneration, regenerate
 from piktid_async.runtime import Runtime
 from piktid_async.types import Link
 from piktid_async.waiters import News
 
 BEHIND = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds to wait for events of outputs that are said to be done, before asking for them."""
+FINISHING = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between status calls while the finishing pass runs; the last repeats."""
+NEVER_BEGUN = 60.0
+"""Seconds after which a finishing pass that shows no status is taken for none."""
 UNSETTLED = (0.5, 1.0, 2.0, 4.0)
 """Seconds between readings of results that lag behind the end of their job."""
 
-VISIBLE_WITHIN = 300.0
-"""Seconds after a 202 in which a 404 only means "not yet"."""
 FOUND_WITHIN = 30.0
-"""The same for a job made elsewhere."""
+"""Seconds in which a 404 for a job made elsewhere only means "not yet"."""
 
 
 class Job:
@@ -47,11 +51,19 @@ class Job:
     timed out changes nothing: the job goes on and is still followed.
     """
 
-    __slots__ = ("_final", "_reading", "_runtime", "_tracker", "request")
+    __slots__ = ("_final", "_finishing", "_reading", "_runtime", "_tracker", "request")
 
-    def __init__(self, runtime: Runtime, tracker: Tracker, request: JobRequest | None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        tracker: Tracker,
+        request: JobRequest | None,
+        *,
+        wait_for_post_processing: bool = False,
+    ) -> None:
         self._runtime = runtime
         self._tracker = tracker
+        self._finishing = wait_for_post_processing
         self._final: JobResult | None = None
         self._reading: asyncio.Task[JobResult] | None = None
         self.request: JobRequest | None = request
@@ -93,16 +105,25 @@ class Job:
     def __await__(self) -> Generator[object, None, JobResult]:
         return self.result().__await__()
 
-    async def result(self, timeout: float | None = None) -> JobResult:
+    async def result(
+        self, timeout: float | None = None, *, wait_for_post_processing: bool | None = None
+    ) -> JobResult:
         """Wait for the end and return what was made; a completed job can hold failed images.
 
-        Costs one results request for all who wait. `timeout` is in seconds. Raises
-        `JobFailedError`, `JobAbortedError`, `JobTimeoutError` (the job goes on), `NotFoundError`
-        for a job that does not exist, `AuthenticationError`, `SessionClosedError`.
+        Costs one results request for all who wait. `timeout` is in seconds.
+        `wait_for_post_processing` waits for the finishing pass, too, by status requests; the
+        service may call a job completed before it. Raises `JobFailedError`, `JobAbortedError`,
+        `JobTimeoutError` (the job goes on), `NotFoundError` for a job that does not exist,
+        `AuthenticationError`, `SessionClosedError`.
         """
+        finishing = (
+            self._finishing if wait_for_post_processing is None else (wait_for_post_processing)
+        )
         try:
             async with asyncio.timeout(timeout):
                 await self._end()
+                if finishing and self.status == "completed":
+                    await self._finished()
                 return self._judged(await self._settled())
         except TimeoutError as error:
             if isinstance(error, PiktidError):
@@ -160,15 +181,41 @@ class Job:
     async def fetch_results(self) -> JobResult:
         """Ask the service for the results, partial while the job runs; one request.
 
+        Of a conversation, the part of this job's own generation.
         https://docs.piktid.com/docs/v2/jobs/get_job_results__get
         """
         caller = self._runtime.connect().caller
         result = await caller.execute(endpoints.job_results(self.id))
         outputs = tuple(self._bound(output) for output in result.outputs)
-        result = attrs.evolve(result, kind=result.kind or self.kind, outputs=outputs)
         self._tracker.results_read(result.status, outputs)
         self._merged()
-        return result
+        own = tuple(output for output in outputs if self._tracker.owns(output))
+        return attrs.evolve(result, kind=result.kind or self.kind, outputs=own)
+
+    async def regenerate(self, image_index: int, group_index: int = 0) -> Regeneration:
+        """Make one image anew with the same parameters; the old version is kept.
+
+        One request, sent once: whether it costs credits is not documented. Await the answer's
+        `output()` for the new image. Raises `BadRequestError` or `ConflictError` while the job
+        runs, `NotFoundError` for an image that it does not have.
+        https://docs.piktid.com/docs/v2/jobs/regenerate_image__post
+        """
+        return await regenerate(
+            self._runtime,
+            self._tracker,
+            self.fetch_results,
+            image_index=image_index,
+            group_index=group_index,
+        )
+
+    async def versions(self, image_index: int) -> list[Output]:
+        """Return all versions of one image, of every group index, oldest first; one request.
+
+        https://docs.piktid.com/docs/v2/jobs/get_image_versions__get
+        """
+        caller = self._runtime.connect().caller
+        found = await caller.execute(endpoints.job_versions(self.id, image_index))
+        return [self._bound(output) for output in found]
 
     async def download(
         self,
@@ -186,21 +233,13 @@ class Job:
         named `…_thumbnail.<ext>`. Raises `DownloadError`, whose `.saved` lists what is there.
         One request per file, `download_concurrency` at a time.
         """
-        await self._end()
         result = await self._available()
         if not result.ok:
             self._judged(result)
-        saving = _Saving(self, Path(directory), overwrite, on_progress)
-        jobs = [saving.save(output, thumbnail=False) for output in result.ok]
-        if thumbnails:
-            jobs += [saving.save(output, thumbnail=True) for output in result.ok]
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-        saved = [outcome for outcome in outcomes if isinstance(outcome, Path)]
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, PiktidError):
-                raise outcome
-        results.raise_first([each for each in outcomes if isinstance(each, PiktidError)], saved)
-        return saved
+        saving = downloads.Saving(
+            self._runtime, Path(directory), overwrite, on_progress, self.fetch_results
+        )
+        return await saving.save_all(result.ok, thumbnails=thumbnails)
 
     async def download_zip(self, path: str | PathLike[str]) -> Path:
         """Wait for the end, then save all images as one ZIP, whole or not at all.
@@ -209,9 +248,7 @@ class Job:
         https://docs.piktid.com/docs/v2/download/create_job_download_url__post
         """
         await self._end()
-        ticket = await self._runtime.connect().caller.execute(endpoints.request_zip(self.id))
-        label = f"ZIP of job {self.id}"
-        return await results.save_zip(self._runtime, ticket.download_url, label, path)
+        return await downloads.save_job_zip(self._runtime, self.id, path)
 
     # Within
 
@@ -225,6 +262,17 @@ class Job:
             await self._wait("end")
         if self._tracker.failure is not None:
             raise self._tracker.failure
+
+    async def _finished(self) -> None:
+        """Wait for the finishing pass, by status calls: no event tells of it."""
+        silent_since = self._runtime.clock()
+        for pause in itertools.chain(FINISHING, itertools.repeat(FINISHING[-1])):
+            status = await self.fetch_status()
+            silent = status.post_processing_status is None
+            waited = self._runtime.clock() - silent_since
+            if not status.post_processing or (silent and waited > NEVER_BEGUN):
+                return
+            await asyncio.sleep(pause)
 
     async def _more(self, patience: int) -> int:
         """Wait for news; ask for outputs whose events do not come. Return the new patience."""
@@ -274,8 +322,7 @@ class Job:
             if pause is None or (told <= settled and len(settled) == len(result.outputs)):
                 break
             await asyncio.sleep(pause)
-        status = result.status if result.status in TERMINAL else self.status
-        return attrs.evolve(result, status=status)
+        return attrs.evolve(result, status=self.status)
 
     def _judged(self, result: JobResult) -> JobResult:
         if self.status == "completed":
@@ -308,75 +355,35 @@ class Job:
         self._runtime.pump()
 
 
-class _Saving:
-    """Save outputs of one job; links that have expired are read anew, once for all."""
-
-    def __init__(
-        self,
-        job: Job,
-        directory: Path,
-        overwrite: bool,
-        on_progress: results.OnProgress | None,
-    ) -> None:
-        self._job = job
-        self._directory = directory
-        self._overwrite = overwrite
-        self._on_progress = on_progress
-        self._fresh: asyncio.Future[JobResult] | None = None
-
-    async def save(self, output: Output, *, thumbnail: bool) -> Path:
-        try:
-            return await self._save(output, thumbnail)
-        except PiktidError as error:
-            cause = error.__cause__
-            if not (isinstance(cause, StatusError) and cause.status in (403, 404, 410)):
-                raise
-        fresh = {each.key: each for each in (await self._again()).outputs}
-        return await self._save(fresh.get(output.key, output), thumbnail)
-
-    async def _save(self, output: Output, thumbnail: bool) -> Path:
-        return await results.save_into(
-            self._job._runtime,
-            output,
-            self._directory,
-            thumbnail=thumbnail,
-            overwrite=self._overwrite,
-            on_progress=self._on_progress,
-        )
-
-    async def _again(self) -> JobResult:
-        if self._fresh is None:
-            self._fresh = asyncio.ensure_future(self._job.fetch_results())
-        return await self._fresh
-
-
 def follow_job(
     runtime: Runtime,
-    job_id: str,
-    kind: str,
-    *,
+    tracker: Tracker,
     request: JobRequest | None,
-    total: int | None,
-    status: str = "pending",
+    *,
     look: bool = False,
+    wait_for_post_processing: bool = False,
 ) -> Job:
-    """Follow a job from now on; `look` has its status read at once."""
-    visible = VISIBLE_WITHIN if request is not None else FOUND_WITHIN
-    until = runtime.clock() + visible
-    tracker = Tracker(job_id, kind, total=total, status=status, invisible_until=until)
-    return Job(runtime, runtime.adopt(tracker, look=look), request)
+    """Follow a job from now on; `look` has it asked for at once."""
+    tracker = runtime.adopt(tracker, look=look)
+    return Job(runtime, tracker, request, wait_for_post_processing=wait_for_post_processing)
 
 
 def pick_up(
     runtime: Runtime, job_id: object, kind: str | type[JobRequest], total: int | None
 ) -> Job:
-    """Follow a job that was made elsewhere; its status is read at once."""
+    """Follow a job that was made elsewhere; it is asked for at once."""
     if not isinstance(job_id, str) or not job_id.strip():
         raise InvalidRequestError("job_id", f"must be the id of a job, not {job_id!r}")
     name = kind if isinstance(kind, str) else kind.kind
-    if name not in ENDS_BY_STATUS:
-        known = ", ".join(sorted(ENDS_BY_STATUS))
+    if name not in ENDS_BY_STATUS and name != generation.KIND:
+        known = ", ".join(sorted({*ENDS_BY_STATUS, generation.KIND}))
         raise InvalidRequestError("kind", f"must be one of {known}, not {name!r}")
     if runtime.closed:
         raise SessionClosedError
-    return follow_job(runtime, job_id, name, request=None, total=total, look=True)
+    until = runtime.clock() + FOUND_WITHIN
+    tracker: Tracker
+    if name == generation.KIND:
+        tracker = Generation(job_id, index=None, total=total, invisible_until=until)
+    else:
+        tracker = Tracker(job_id, name, total=total, status="pending", invisible_until=until)
+    return follow_job(runtime, tracker, None, look=True)

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -161,6 +162,8 @@ class Connections:
         self.acks: Acknowledger = Acknowledger(self.caller)
         self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.upload_concurrency)
         self.downloads: asyncio.Semaphore = asyncio.Semaphore(config.download_concurrency)
+        self.conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One continuation of a conversation at a time."""
         self.follower: Follower | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         # asyncio.run cancels what is left at its end; this task then closes the connections of

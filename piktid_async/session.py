@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from piktid_async import downloads, submissions, uploads
 from piktid_async import jobs as job_service
-from piktid_async import submissions, uploads
 from piktid_async.coordination.base import Coordinator
 from piktid_async.coordination.local import LocalCoordinator
 from piktid_async.errors import ConfigurationError
@@ -18,7 +21,7 @@ from piktid_async.feeds import NotificationFeed, subscription
 from piktid_async.follow import StreamState
 from piktid_async.jobs import Job
 from piktid_async.models.images import Source, UploadedFile, UploadOutcome
-from piktid_async.models.jobs import JobResult
+from piktid_async.models.jobs import JobResult, StuckImage
 from piktid_async.models.limits import AccountLimits
 from piktid_async.models.notifications import AckMode
 from piktid_async.models.projects import Project
@@ -175,7 +178,7 @@ class Session:
         """
         return uploads.upload_each(self._runtime, sources, project=project, on_progress=on_progress)
 
-    async def submit(self, request: JobRequest) -> Job:
+    async def submit(self, request: JobRequest, *, wait_for_post_processing: bool = False) -> Job:
         """Submit a paid job and return it at once; costs `request.credits`.
 
         Waits for its turn under the account's limits, and for the event stream the first time.
@@ -184,13 +187,64 @@ class Session:
         `BudgetExceededError` before anything is sent, and the service's refusals as
         `BadRequestError`, `InsufficientCreditsError`, `PermissionDeniedError`, `NotFoundError`.
         Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist.
+        `wait_for_post_processing` makes `await job` wait for the finishing pass, too.
         """
-        return await submissions.submit(self._runtime, request)
+        return await submissions.submit(
+            self._runtime, request, wait_for_post_processing=wait_for_post_processing
+        )
 
-    async def run(self, request: JobRequest, timeout: float | None = None) -> JobResult:
+    async def run(
+        self,
+        request: JobRequest,
+        timeout: float | None = None,
+        *,
+        wait_for_post_processing: bool = False,
+    ) -> JobResult:
         """Submit a job and wait for its result; `timeout` seconds are for the wait alone."""
-        job = await self.submit(request)
+        job = await self.submit(request, wait_for_post_processing=wait_for_post_processing)
         return await job.result(timeout)
+
+    async def download_zip(self, jobs: Iterable[Job], path: str | PathLike[str]) -> Path:
+        """Wait for the jobs, then save all their images as one ZIP, whole or not at all.
+
+        One results request a job, and two requests for each hundred images: above that the
+        parts are put together here, each in a folder of its own. Raises `DownloadError`, and
+        what `job.result()` raises.
+        https://docs.piktid.com/docs/v2/download/create_bulk_download_url__post
+        """
+        chosen = list(jobs)
+        results = await asyncio.gather(*(job.result() for job in chosen))
+        sizes = [(job.id, len(result.ok)) for job, result in zip(chosen, results, strict=True)]
+        return await downloads.save_zip_of_many(self._runtime, sizes, path)
+
+    async def stuck_images(
+        self, *, min_hours: float = 1.0, status: str | None = None
+    ) -> AsyncIterator[StuckImage]:
+        """Yield images that have been in the works for long; one request per hundred.
+
+        https://docs.piktid.com/docs/v2/jobs/list_stuck_images__get
+        """
+        caller = self._runtime.connect().caller
+        filters: dict[str, str | int | float] = {"min_hours": min_hours}
+        if status is not None:
+            filters["status"] = status
+        page, more = 1, True
+        while more:
+            answer = await caller.execute(endpoints.stuck_images(page, filters))
+            for row in answer.rows:
+                yield endpoints.stuck_image_of_row(row)
+            page, more = page + 1, answer.has_next
+
+    async def fail_stuck_images(
+        self, images: Iterable[StuckImage | int], error_message: str | None = None
+    ) -> int:
+        """Give up on images, so that their jobs can end; one request. Returns how many it were.
+
+        https://docs.piktid.com/docs/v2/jobs/bulk_update_stuck_images__post
+        """
+        ids = [image if isinstance(image, int) else image.id for image in images]
+        call = endpoints.fail_stuck_images(ids, error_message)
+        return await self._runtime.connect().caller.execute(call)
 
     def job(
         self, job_id: str, *, kind: str | type[JobRequest], total_outputs: int | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from piktid_async.errors import (
@@ -21,9 +23,11 @@ from piktid_async.errors import (
 from piktid_async.jobs import Job, follow_job
 from piktid_async.models.jobs import JobTicket
 from piktid_async.models.requests import JobRequest
-from piktid_async.protocol import endpoints
+from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.endpoints import GalleryJob
+from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.messages import Call
+from piktid_async.protocol.progress import Tracker
 from piktid_async.runtime import Connections, Runtime
 from piktid_async.types import Link
 
@@ -32,10 +36,15 @@ _log = logging.getLogger("piktid_async.jobs")
 # The server may have acted before it answered so. Every other 4xx is a plain refusal.
 AMBIGUOUS = frozenset({408, 409})
 
+VISIBLE_WITHIN = 300.0
+"""Seconds after a 202 in which a 404 only means "not yet"."""
+
 CLOCK_SKEW = timedelta(minutes=5)
 
 
-async def submit(runtime: Runtime, request: JobRequest) -> Job:
+async def submit(
+    runtime: Runtime, request: JobRequest, *, wait_for_post_processing: bool = False
+) -> Job:
     """Submit one job, waiting for its turn."""
     if not isinstance(request, JobRequest):
         raise InvalidRequestError(
@@ -47,19 +56,48 @@ async def submit(runtime: Runtime, request: JobRequest) -> Job:
     attempt = _Attempt(runtime, connections, request)
     try:
         await connections.follow().ready()
-        ticket = await attempt.run(call)
+        async with _alone(connections, request.conversation_id):
+            index = await _next_index(runtime, connections, request)
+            attempt.index = index
+            ticket = await attempt.run(call)
+            tracker = tracker_for(runtime, request, ticket, index)
+            return follow_job(
+                runtime, tracker, request, wait_for_post_processing=wait_for_post_processing
+            )
     except BaseException:
         if not attempt.in_doubt:
             runtime.budget.release(request.credits)
         raise
-    return follow_job(
-        runtime,
-        ticket.job_id,
-        request.kind,
-        request=request,
-        total=ticket.total_outputs or request.total_outputs,
-        status=ticket.status,
+
+
+def tracker_for(runtime: Runtime, request: JobRequest, ticket: JobTicket, index: int) -> Tracker:
+    """Make the picture of a job that has just been made."""
+    until = runtime.clock() + VISIBLE_WITHIN
+    total = ticket.total_outputs or request.total_outputs
+    if request.kind == generation.KIND:
+        return Generation(ticket.job_id, index=index, total=total, invisible_until=until)
+    return Tracker(
+        ticket.job_id, request.kind, total=total, status=ticket.status, invisible_until=until
     )
+
+
+@asynccontextmanager
+async def _alone(connections: Connections, conversation_id: str | None) -> AsyncIterator[None]:
+    # The answer does not tell which generation was begun: of two at once, nobody would know.
+    if conversation_id is None:
+        yield
+        return
+    async with connections.conversations.setdefault(conversation_id, asyncio.Lock()):
+        yield
+
+
+async def _next_index(runtime: Runtime, connections: Connections, request: JobRequest) -> int:
+    """Return the index that the service will give to the next generation."""
+    if request.conversation_id is None:
+        return 0
+    result = await connections.caller.execute(endpoints.job_results(request.conversation_id))
+    listed = max((output.image_index for output in result.outputs), default=-1)
+    return max(listed + 1, runtime.dispatcher.next_generation(request.conversation_id))
 
 
 class _Attempt:
@@ -69,6 +107,8 @@ class _Attempt:
         self._runtime = runtime
         self._connections = connections
         self._request = request
+        self.index = 0
+        """The generation's index, for a conversation."""
         self.in_doubt = False
         """Whether the job may exist without our knowing it."""
 
@@ -104,7 +144,7 @@ class _Attempt:
                 raise
 
             async def reconcile() -> Job | None:
-                return await find_lost(self._runtime, self._request, since)
+                return await find_lost(self._runtime, self._request, since, self.index)
 
             raise SubmissionUnknownError(self._request, str(error), Link(reconcile)) from error
         self.in_doubt = False
@@ -123,9 +163,19 @@ def _certainly_not_taken(error: PiktidError) -> bool:
             return True
 
 
-async def find_lost(runtime: Runtime, request: JobRequest, since: datetime) -> Job | None:
+async def find_lost(
+    runtime: Runtime, request: JobRequest, since: datetime, index: int
+) -> Job | None:
     """Look for the one job that fits a request; raise `SubmissionUnknownError` if several do."""
     connections = runtime.connect()
+    if request.conversation_id is not None:
+        result = await connections.caller.execute(endpoints.job_results(request.conversation_id))
+        if not any(output.image_index == index for output in result.outputs):
+            return None
+        return _found(runtime, request, request.conversation_id, index)
+    if not request.input_ids:
+        # A prompt alone leaves no mark by which the job would be known for ours.
+        return None
     listed = await _listed(connections, request, since - CLOCK_SKEW)
     strangers = [job for job in listed if not runtime.dispatcher.knows(job.job_id)]
     wanted = frozenset(request.input_ids)
@@ -142,15 +192,13 @@ async def find_lost(runtime: Runtime, request: JobRequest, since: datetime) -> J
             request, f"{len(found)} jobs fit this submission ({', '.join(sorted(found))})"
         )
     for job_id in found:
-        return follow_job(
-            runtime,
-            job_id,
-            request.kind,
-            request=request,
-            total=request.total_outputs,
-            look=True,
-        )
+        return _found(runtime, request, job_id, index)
     return None
+
+
+def _found(runtime: Runtime, request: JobRequest, job_id: str, index: int) -> Job:
+    tracker = tracker_for(runtime, request, JobTicket(job_id=job_id), index)
+    return follow_job(runtime, tracker, request, look=True)
 
 
 async def _listed(

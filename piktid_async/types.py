@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
-Params: TypeAlias = Mapping[str, str | int]
+Params: TypeAlias = Mapping[str, str | int | float]
 NoteId: TypeAlias = int | str
 """A notification's id; the documented ones are integers."""
 

@@ -21,7 +21,7 @@ class Waiters:
 
     async def wait(self, tracker: Tracker, news: News) -> None:
         """Return at the next change, or at the end; cancelling one waiter disturbs no other."""
-        if tracker.ended:
+        if tracker.ended and news == "end":
             return
         waiting = self._waiting[news]
         # Each waiter has its own future: a cancelled wait cancels the future it waits on.

@@ -18,6 +18,9 @@ TERMINAL = frozenset({"completed", "failed", "aborted"})
 SETTLED = frozenset({"completed", "failed"})
 """Statuses after which one image does not change."""
 
+POST_PROCESSING = frozenset({"pending", "queued", "processing", "running", "in_progress"})
+"""Post-processing statuses that are not the last; nothing is documented, so all else is."""
+
 OutputKey: TypeAlias = tuple[int, int, int]
 """(image_index, group_index, version): what tells outputs apart. Names may collide."""
 
@@ -44,10 +47,25 @@ class JobStatus:
     """Percent."""
     total_images: int | None = None
     processed_images: int | None = None
+    should_post_process: bool | None = None
     post_processing_status: str | None = None
+    """Values are not documented; see `JobStatus.post_processing`."""
+    post_processing_error: str | None = None
     error_message: str | None = None
     project_key: str | None = None
     created_at: str | None = None
+
+    @property
+    def post_processing(self) -> bool:
+        """Whether a finishing pass is asked for and not over.
+
+        No page names the values; those that say that work is still to be done count, and null
+        does where a pass was asked for, until the status says anything else.
+        """
+        waiting = self.post_processing_status in POST_PROCESSING or (
+            self.post_processing_status is None and bool(self.should_post_process)
+        )
+        return waiting and self.post_processing_error is None
 
 
 @attrs.frozen
@@ -113,6 +131,11 @@ class JobResult:
     summary: Mapping[str, Json] = attrs.field(factory=dict)
     credits_used: float | None = None
     error_message: str | None = None
+    post_processing_status: str | None = None
+    attachments: tuple[Json, ...] = ()
+    """Images that were given to a conversation, as the service lists them."""
+    identities: tuple[Json, ...] = ()
+    """Identities that were given to a conversation, as the service lists them."""
 
     @property
     def ok(self) -> tuple[Output, ...]:
@@ -134,3 +157,17 @@ class JobResult:
                     for each in self.failed
                 ),
             )
+
+
+@attrs.frozen(kw_only=True)
+class StuckImage:
+    """An image that has been in the works for long. Give it up with `fail_stuck_images`."""
+
+    id: int
+    job_id: str
+    image_index: int
+    status: str
+    original_filename: str | None = None
+    hours_stuck: float | None = None
+    job_status: str | None = None
+    error_message: str | None = None

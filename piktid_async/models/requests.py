@@ -39,6 +39,11 @@ class JobRequest(ABC):
         """The project that the job belongs to."""
 
     @property
+    def conversation_id(self) -> str | None:
+        """The conversation that the job continues; None for a job of its own."""
+        return None
+
+    @property
     @abstractmethod
     def input_ids(self) -> tuple[str, ...]:
         """File ids of the inputs, in order."""

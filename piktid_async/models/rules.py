@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
 
 from piktid_async.errors import InvalidRequestError
+from piktid_async.types import Json
 
 T = TypeVar("T")
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
@@ -23,6 +24,14 @@ def whole_number(low: int, high: int) -> Validator:
             )
 
     return check
+
+
+def integer(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Accept what JSON carries as a whole number; a bool is none."""
+    if type(value) is not int or not -(2**63) <= value < 2**64:
+        raise InvalidRequestError(
+            attribute.name, f"must be a whole number of at most 64 bits, not {value!r}"
+        )
 
 
 def one_of(*choices: object) -> Validator:
@@ -48,6 +57,18 @@ def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {value!r}")
 
 
+def instance_of(kind: type) -> Validator:
+    """Accept instances of one class."""
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise InvalidRequestError(
+                attribute.name, f"must be {kind.__name__}(...), not {type(value).__name__}"
+            )
+
+    return check
+
+
 def optional(check: Validator) -> Validator:
     """Accept None, too."""
 
@@ -63,3 +84,24 @@ def as_tuple(field: str, value: Iterable[T]) -> tuple[T, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise InvalidRequestError(field, f"must be a list, not {type(value).__name__}: wrap it")
     return tuple(value)
+
+
+def as_json(field: str, value: object) -> Json:
+    """Return a copy in plain lists and dicts; what JSON cannot carry is refused by name."""
+    match value:
+        case bool() | int() | float() | str() | None:
+            return value
+        case Mapping():
+            return {
+                _key(field, key): as_json(f"{field}.{key}", each) for key, each in value.items()
+            }
+        case list() | tuple():
+            return [as_json(f"{field}[{at}]", each) for at, each in enumerate(value)]
+        case _:
+            raise InvalidRequestError(field, f"cannot be sent as JSON: {type(value).__name__}")
+
+
+def _key(field: str, key: object) -> str:
+    if not isinstance(key, str):
+        raise InvalidRequestError(field, f"has a key that is no text: {key!r}")
+    return key

@@ -59,25 +59,40 @@ def output_from_event(wire: WireNotification) -> Output | None:
 
 def job_result(call: str, body: JsonObject) -> JobResult:
     """Build a result from the answer of `GET /jobs/{id}/results`."""
-    rows = body.get("results")
-    flat: list[Json] = [
-        _flat(row, body.get("job_id")) if isinstance(row, dict) else row
-        for row in (rows if isinstance(rows, list) else [])
-    ]
     result = structure(
         call,
         {
             "job_id": body.get("job_id"),
             "kind": body.get("job_type") or "",
             "status": body.get("status"),
-            "outputs": flat,
+            "outputs": [],
             "summary": body.get("summary") or {},
             "credits_used": body.get("credits_used"),
             "error_message": body.get("error_message"),
+            "post_processing_status": body.get("post_processing_status"),
         },
         JobResult,
     )
-    return attrs.evolve(result, outputs=tuple(sorted(result.outputs, key=lambda each: each.key)))
+    return attrs.evolve(
+        result,
+        outputs=output_rows(call, body, body.get("results")),
+        attachments=_tuple(body.get("edit_chat_attachments")),
+        identities=_tuple(body.get("edit_chat_identities")),
+    )
+
+
+def output_rows(call: str, body: JsonObject, rows: Json) -> tuple[Output, ...]:
+    """Build outputs from rows of results."""
+    listed = rows if isinstance(rows, list) else []
+    flat: list[Json] = [
+        _flat(row, body.get("job_id")) if isinstance(row, dict) else row for row in listed
+    ]
+    outputs = structure(call, flat, tuple[Output, ...])
+    return tuple(sorted(outputs, key=lambda each: each.key))
+
+
+def _tuple(value: Json) -> tuple[Json, ...]:
+    return tuple(value) if isinstance(value, list) else ()
 
 
 def _payload(wire: WireNotification) -> Payload:
@@ -133,7 +148,13 @@ def _build() -> Converter:
     )
     converter.register_structure_hook(
         JobResult,
-        make_dict_structure_fn(JobResult, converter, summary=override(struct_hook=_exactly(dict))),
+        make_dict_structure_fn(
+            JobResult,
+            converter,
+            summary=override(struct_hook=_exactly(dict)),
+            attachments=override(omit=True),
+            identities=override(omit=True),
+        ),
     )
     return converter
 

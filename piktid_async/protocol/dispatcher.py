@@ -32,7 +32,7 @@ from weakref import WeakValueDictionary
 import attrs
 
 from piktid_async.models.notifications import AckMode, WireNotification
-from piktid_async.protocol.progress import Patience, Tracker
+from piktid_async.protocol.progress import Patience, Tracker, TrackerKey
 from piktid_async.types import NoteId
 
 HANDLED: Final = 0
@@ -74,9 +74,9 @@ class Dispatcher:
         self._ack = ack
         self._seen_limit = seen_limit
         self._backlog_limit = backlog_limit
-        self._open: dict[str, Tracker] = {}
-        self._ended_held: WeakValueDictionary[str, Tracker] = WeakValueDictionary()
-        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._open: dict[TrackerKey, Tracker] = {}
+        self._ended_held: WeakValueDictionary[TrackerKey, Tracker] = WeakValueDictionary()
+        self._closed: OrderedDict[TrackerKey, None] = OrderedDict()
         self._seen: dict[NoteId, int] = {}
         self._backlog: OrderedDict[NoteId, WireNotification] = OrderedDict()
         self._feeds: list[Subscription] = []
@@ -94,36 +94,37 @@ class Dispatcher:
             if state == HANDLED:
                 self._acks.append(wire.id)
             return
-        tracker = self._tracker(wire.job_id)
+        tracker = self._find(wire)
         if tracker is not None:
             tracker.notified(wire)
             tracker.check_at = now + self.patience.first
             self._touch(tracker)
         takers = [feed for feed in self._feeds if feed.wants(wire)] if self._feeds else ()
-        if not self._owns(wire.job_id):
+        owned = tracker is not None or self._owns(wire)
+        if not owned:
             self._hold(wire)
         if takers:
             self._seen[wire.id] = len(takers)
             self._deliveries += [(feed, wire) for feed in takers]
         else:
-            self._settle(wire, HELD)
+            self._settle(wire, owned=owned, otherwise=HELD)
         if len(self._seen) > self._seen_limit:
             self._forget()
 
     def adopt(self, tracker: Tracker, now: float) -> Tracker:
         """Follow a job from now on; return the tracker that counts, an older one if there is."""
-        known = self._tracker(tracker.job_id)
+        known = self._tracker(tracker.key)
         if known is not None:
             return known
-        self._open[tracker.job_id] = tracker
-        self._closed.pop(tracker.job_id, None)
+        self._open[tracker.key] = tracker
+        self._closed.pop(tracker.key, None)
         tracker.check_at = now + self.patience.first
-        early = [wire for wire in self._backlog.values() if wire.job_id == tracker.job_id]
+        early = [wire for wire in self._backlog.values() if self._find(wire) is tracker]
         for wire in early:
             del self._backlog[wire.id]
             tracker.notified(wire)
             if self._seen.get(wire.id, HELD) <= 0:
-                self._settle(wire, KEPT)
+                self._settle(wire, owned=True, otherwise=KEPT)
         self._touch(tracker)
         return tracker
 
@@ -168,7 +169,7 @@ class Dispatcher:
         if left > 0:
             self._seen[wire.id] = left
         elif left == 0:
-            self._settle(wire, KEPT, ours=feed.ack_foreign)
+            self._settle(wire, owned=self._owns(wire), otherwise=KEPT, delete=feed.ack_foreign)
 
     def acknowledged(self, note_id: NoteId) -> None:
         """Note that the user has deleted a notification; a replay is deleted again."""
@@ -217,43 +218,58 @@ class Dispatcher:
 
     def knows(self, job_id: str) -> bool:
         """Whether the job is, or was, one of this session."""
-        return self._owns(job_id)
+        return job_id in self._open or job_id in self._closed or bool(self._generations(job_id))
+
+    def next_generation(self, job_id: str) -> int:
+        """Return the first index of a conversation that this session has not followed."""
+        return max(self._generations(job_id), default=-1) + 1
 
     def unknown_jobs(self) -> list[str]:
         """Job ids of notifications that belong to nobody here, oldest first."""
         ids = (wire.job_id for wire in self._backlog.values())
-        return list(dict.fromkeys(each for each in ids if each and not self._owns(each)))
+        return list(dict.fromkeys(each for each in ids if each and not self.knows(each)))
 
     # Within
 
-    def _tracker(self, job_id: str | None) -> Tracker | None:
-        if job_id is None:
+    def _tracker(self, key: TrackerKey | None) -> Tracker | None:
+        if key is None:
             return None
-        return self._open.get(job_id) or self._ended_held.get(job_id)
+        return self._open.get(key) or self._ended_held.get(key)
 
-    def _owns(self, job_id: str | None) -> bool:
-        return job_id is not None and (job_id in self._open or job_id in self._closed)
+    def _find(self, wire: WireNotification) -> Tracker | None:
+        return self._tracker(wire.job_id) or self._tracker(_generation_key(wire))
+
+    def _owns(self, wire: WireNotification) -> bool:
+        for key in (wire.job_id, _generation_key(wire)):
+            if key is not None and (key in self._open or key in self._closed):
+                return True
+        return False
+
+    def _generations(self, job_id: str) -> list[int]:
+        keys = (key for keys in (self._open, self._closed) for key in keys)
+        found = (key[1] for key in keys if isinstance(key, tuple) and key[0] == job_id)
+        return [index for index in found if index is not None]
 
     def _touch(self, tracker: Tracker) -> None:
         self._changed[tracker] = None
-        if tracker.ended and self._open.pop(tracker.job_id, None) is not None:
+        if tracker.ended and self._open.pop(tracker.key, None) is not None:
             self._ended.append(tracker)
-            self._ended_held[tracker.job_id] = tracker
+            self._ended_held[tracker.key] = tracker
             # The id outlives the job, so that its late and replayed events are still ours.
-            self._closed[tracker.job_id] = None
+            self._closed[tracker.key] = None
             if len(self._closed) > CLOSED_LIMIT:
                 self._closed.popitem(last=False)
 
-    def _settle(self, wire: WireNotification, otherwise: int, *, ours: bool = False) -> None:
+    def _settle(
+        self, wire: WireNotification, *, owned: bool, otherwise: int, delete: bool = False
+    ) -> None:
         """Everyone who wanted it has had it: delete it if it is ours to delete."""
-        if self._ack == "handled" and (ours or self._owns(wire.job_id)):
+        if self._ack == "handled" and (owned or delete):
             self._seen[wire.id] = HANDLED
             self._acks.append(wire.id)
             self._backlog.pop(wire.id, None)
-        elif self._owns(wire.job_id):
-            self._seen[wire.id] = KEPT
         else:
-            self._seen[wire.id] = otherwise
+            self._seen[wire.id] = KEPT if owned else otherwise
 
     def _hold(self, wire: WireNotification) -> None:
         self._backlog[wire.id] = wire
@@ -269,3 +285,11 @@ class Dispatcher:
         for note_id in surplus[: self._seen_limit // 10]:
             if note_id not in self._backlog:
                 del self._seen[note_id]
+
+
+def _generation_key(wire: WireNotification) -> TrackerKey | None:
+    """Return the key of the conversation's generation that an image belongs to."""
+    index = wire.data.get("image_index")
+    if wire.name != "image_result" or wire.job_id is None or not isinstance(index, int):
+        return None
+    return wire.job_id, index

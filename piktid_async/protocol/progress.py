@@ -4,13 +4,15 @@ Merging is idempotent and free of order: counts only rise, a status only moves t
 and nothing follows a terminal one. So a replayed, late or doubled event does no harm, and a
 status answer that overtakes the events it sums up does none either.
 
-When a job has ended is the one rule that differs between kinds of jobs; `ENDS_BY_STATUS` names
-those that end when their status is terminal.
+When a job has ended is the one rule that differs between kinds of jobs: those named in
+`ENDS_BY_STATUS` end when their status is terminal, an Image Playground generation by its images
+(see `generation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar, TypeAlias
 
 import attrs
 
@@ -21,6 +23,9 @@ from piktid_async.protocol import codec
 from piktid_async.types import Json
 
 ENDS_BY_STATUS = frozenset({"garment_recolor", "create_packshot", "flat_2_model", "model_swap"})
+
+TrackerKey: TypeAlias = str | tuple[str, int | None]
+"""What notifications are routed by: the job's id, or that and the index of a generation."""
 
 FIRST_VISIBLE_CHECK = 1.0
 LONGEST_VISIBLE_CHECK = 30.0
@@ -58,6 +63,9 @@ class Tracker:
         "total",
     )
 
+    asks_results: ClassVar[bool] = False
+    """Whether the results, and not the status, tell how the job stands."""
+
     def __init__(
         self, job_id: str, kind: str, *, total: int | None, status: str, invisible_until: float
     ) -> None:
@@ -77,6 +85,15 @@ class Tracker:
         """Every notification taken in, in order of arrival."""
         self.rows: tuple[Output, ...] = ()
         """The newest results that were read."""
+
+    @property
+    def key(self) -> TrackerKey:
+        """What notifications find this job by."""
+        return self.job_id
+
+    def owns(self, output: Output) -> bool:
+        """Whether an output of the job's results is of this picture."""
+        return output.job_id == self.job_id
 
     @property
     def ended(self) -> bool:
@@ -114,7 +131,11 @@ class Tracker:
         self._merge(
             status.status, status.processed_images, status.total_images, status.error_message
         )
-        self.checks = 0 if before != (self.status, self.processed) else self.checks + 1
+        self.checked(now, patience, news=before != (self.status, self.processed))
+
+    def checked(self, now: float, patience: Patience, *, news: bool) -> None:
+        """Set the time of the next check, later each time that one brings no news."""
+        self.checks = 0 if news else self.checks + 1
         self.check_at = now + patience.after(self.checks)
 
     def not_found(self, error: PiktidError, now: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -41,7 +40,7 @@ def call(request: Request, kind: type[T]) -> Call[T]:
     return Call(request, parse)
 
 
-def page_of(path: str, key: str, page: int, params: Mapping[str, str | int]) -> Call[Page]:
+def page_of(path: str, key: str, page: int, params: Params) -> Call[Page]:
     request = get(path, {**params, "page": page, "per_page": PAGE_SIZE})
     return Call(request, partial(_read_page, request, key))
 
