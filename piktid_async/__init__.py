@@ -10,7 +10,10 @@ from piktid_async.errors import (
     ConnectionFailedError,
     DownloadError,
     EventTooLargeError,
+    IdentityError,
+    IdentityFailedError,
     IdentityLimitError,
+    IdentityTimeoutError,
     InsufficientCreditsError,
     InvalidRequestError,
     JobAbortedError,
@@ -34,7 +37,34 @@ from piktid_async.errors import (
 )
 from piktid_async.feeds import NotificationFeed
 from piktid_async.jobs import Job
+from piktid_async.models.account import (
+    ApiToken,
+    Asset,
+    CreditUsage,
+    Deletion,
+    GroupMember,
+    GroupUsage,
+    JobSummary,
+    Profile,
+    ProjectSummary,
+    TokenInfo,
+    UsagePeriod,
+)
+from piktid_async.models.create_packshot import CreatePackshot, PackshotInstruction
+from piktid_async.models.flat_to_model import FlatToModel, ModelInstruction
 from piktid_async.models.garment_recolor import GarmentRecolor
+from piktid_async.models.identities import (
+    CreateIdentity,
+    Identity,
+    IdentityInstruction,
+    IdentityOptions,
+    IdentityStatus,
+    MetadataUpdate,
+    PovImage,
+    PovUpload,
+    Promotion,
+)
+from piktid_async.models.image_playground import ImagePlayground
 from piktid_async.models.images import (
     AnnotatedImage,
     Source,
@@ -45,6 +75,7 @@ from piktid_async.models.images import (
 )
 from piktid_async.models.jobs import JobProgress, JobResult, JobStatus, Output
 from piktid_async.models.limits import AccountLimits
+from piktid_async.models.model_swap import ModelSwap
 from piktid_async.models.notifications import (
     BatchEdit,
     IdentityPreprocessing,
@@ -52,9 +83,17 @@ from piktid_async.models.notifications import (
     Notification,
     UnknownPayload,
 )
+from piktid_async.models.outputs import Camera, DesignValue, Lighting, OutputOptions
+from piktid_async.models.presets import (
+    CategoryCopy,
+    Preset,
+    PresetCategory,
+    PresetSuggestion,
+)
 from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
 from piktid_async.models.settings import StreamSettings
+from piktid_async.models.webhooks import WebhookRegistration
 from piktid_async.results import DownloadProgress
 from piktid_async.session import Session
 from piktid_async.version import __version__
@@ -63,19 +102,39 @@ __all__ = [
     "AccountLimits",
     "ActiveJobLimitError",
     "AnnotatedImage",
+    "ApiToken",
+    "Asset",
     "AuthenticationError",
     "BadRequestError",
     "BatchEdit",
     "BudgetExceededError",
+    "Camera",
+    "CategoryCopy",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
+    "CreateIdentity",
+    "CreatePackshot",
+    "CreditUsage",
+    "Deletion",
+    "DesignValue",
     "DownloadError",
     "DownloadProgress",
     "EventTooLargeError",
+    "FlatToModel",
     "GarmentRecolor",
+    "GroupMember",
+    "GroupUsage",
+    "Identity",
+    "IdentityError",
+    "IdentityFailedError",
+    "IdentityInstruction",
     "IdentityLimitError",
+    "IdentityOptions",
     "IdentityPreprocessing",
+    "IdentityStatus",
+    "IdentityTimeoutError",
+    "ImagePlayground",
     "ImageResult",
     "InsufficientCreditsError",
     "InvalidRequestError",
@@ -87,15 +146,30 @@ __all__ = [
     "JobRequest",
     "JobResult",
     "JobStatus",
+    "JobSummary",
     "JobTimeoutError",
+    "Lighting",
+    "MetadataUpdate",
+    "ModelInstruction",
+    "ModelSwap",
     "NotFoundError",
     "Notification",
     "NotificationFeed",
     "Output",
     "OutputFailedError",
+    "OutputOptions",
+    "PackshotInstruction",
     "PermissionDeniedError",
     "PiktidError",
+    "PovImage",
+    "PovUpload",
+    "Preset",
+    "PresetCategory",
+    "PresetSuggestion",
+    "Profile",
     "Project",
+    "ProjectSummary",
+    "Promotion",
     "RateLimitError",
     "RequestTimeoutError",
     "ResponseFormatError",
@@ -107,12 +181,15 @@ __all__ = [
     "StreamSettings",
     "StreamSource",
     "SubmissionUnknownError",
+    "TokenInfo",
     "UnknownPayload",
     "UploadError",
     "UploadGroupError",
     "UploadOutcome",
     "UploadProgress",
     "UploadedFile",
+    "UsagePeriod",
+    "WebhookRegistration",
     "WebhookSignatureError",
     "__version__",
 ]

@@ -31,6 +31,9 @@
     │   ├── JobAbortedError
     │   └── JobTimeoutError           TimeoutError
     ├── OutputFailedError
+    ├── IdentityError
+    │   ├── IdentityFailedError       its preparation failed
+    │   └── IdentityTimeoutError      TimeoutError
     └── WebhookSignatureError
 """
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from piktid_async.models.jobs import JobResult
     from piktid_async.models.requests import JobRequest
     from piktid_async.protocol.sse import ServerSentEvent
+    from piktid_async.vtryon.models import Recolor
 
 
 class PiktidError(Exception):
@@ -168,6 +172,13 @@ class NotFoundError(StatusError):
 class ConflictError(StatusError):
     """409: it exists already."""
 
+    @property
+    def identity_code(self) -> str | None:
+        """The identity that is there, where the answer names it."""
+        body = self.body if isinstance(self.body, dict) else {}
+        found = body.get("existing_identity_code") or body.get("identity_code")
+        return found if isinstance(found, str) else None
+
 
 class RateLimitError(StatusError):
     """429: too many requests."""
@@ -274,7 +285,7 @@ class DownloadError(PiktidError):
 class SubmissionUnknownError(PiktidError):
     """It is not known whether the server took the job: look before you submit again."""
 
-    request: JobRequest
+    request: JobRequest | Recolor
     reason: str
     reconciler: Link[Callable[[], Awaitable[Job | None]]] = attrs.field(factory=Link, repr=False)
 
@@ -355,6 +366,27 @@ class OutputFailedError(PiktidError):
     def __str__(self) -> str:
         parts = (f"image {i}.{g}: {words}" for i, g, words in self.failures)
         return f"job {self.job_id}: " + "; ".join(parts)
+
+
+@attrs.define(slots=False, eq=False)
+class IdentityError(PiktidError):
+    """An identity is not ready, or will never be."""
+
+    identity_code: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"identity {self.identity_code}: {self.message or 'no message'}"
+
+
+class IdentityFailedError(IdentityError):
+    """Its preparation failed."""
+
+
+class IdentityTimeoutError(IdentityError, TimeoutError):
+    """The wait was over before the preparation; it goes on and can be awaited again."""
+
+    retryable: ClassVar[bool] = True
 
 
 @attrs.define(slots=False, eq=False)

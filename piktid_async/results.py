@@ -11,10 +11,10 @@ from pathlib import Path
 import aiofiles
 import attrs
 
+from piktid_async.connections import Connected, LoopConnections
 from piktid_async.errors import ConnectionFailedError, DownloadError, PiktidError, StatusError
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
-from piktid_async.runtime import Connections, Runtime
 from piktid_async.transport.base import Incoming
 
 BLOCK = 1 << 20
@@ -51,7 +51,7 @@ class Download:
     on_received: Callable[[int, int | None], None] | None = None
 
 
-async def save_output(runtime: Runtime, output: Output, path: str | PathLike[str]) -> Path:
+async def save_output(runtime: Connected, output: Output, path: str | PathLike[str]) -> Path:
     """Fetch one output to exactly this path, replacing what is there."""
     target = Path(path)
     async with fetched(runtime, _image(output, output.url, None), target.parent) as (part, _):
@@ -60,7 +60,7 @@ async def save_output(runtime: Runtime, output: Output, path: str | PathLike[str
 
 
 async def save_into(
-    runtime: Runtime,
+    runtime: Connected,
     output: Output,
     directory: Path,
     *,
@@ -85,7 +85,7 @@ async def save_into(
     return target
 
 
-async def save_zip(runtime: Runtime, url: str, label: str, path: str | PathLike[str]) -> Path:
+async def save_zip(runtime: Connected, url: str, label: str, path: str | PathLike[str]) -> Path:
     """Fetch a ZIP to exactly this path, replacing what is there."""
     target = Path(path)
     download = Download(url=url, label=label, max_bytes=MAX_ZIP, is_zip=True)
@@ -96,7 +96,7 @@ async def save_zip(runtime: Runtime, url: str, label: str, path: str | PathLike[
 
 @contextlib.asynccontextmanager
 async def fetched(
-    runtime: Runtime, download: Download, directory: Path
+    runtime: Connected, download: Download, directory: Path
 ) -> AsyncIterator[tuple[Path, str]]:
     """Fetch into a hidden file beside the target; give it with its extension.
 
@@ -120,7 +120,7 @@ async def fetched(
             part.unlink(missing_ok=True)
 
 
-async def _attempt(connections: Connections, download: Download, part: Path) -> str:
+async def _attempt(connections: LoopConnections, download: Download, part: Path) -> str:
     async with connections.downloads, connections.transport.get(download.url) as incoming:
         return await _write(incoming, download, part)
 

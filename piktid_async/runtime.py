@@ -10,32 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import attrs
 
 from piktid_async.acks import Acknowledger
+from piktid_async.connections import LoopConnections, in_running_loop
 from piktid_async.coordination.base import Coordinator
-from piktid_async.errors import ConfigurationError, PiktidError, SessionClosedError
+from piktid_async.errors import PiktidError, SessionClosedError
 from piktid_async.follow import Follower, StreamState
 from piktid_async.models.notifications import AckMode, WireNotification
 from piktid_async.models.settings import StreamSettings
-from piktid_async.protocol.backoff import Backoff
 from piktid_async.protocol.budget import Budget
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
 from piktid_async.protocol.progress import Tracker
 from piktid_async.transport.base import Transport
-from piktid_async.transport.retrying import Caller
 from piktid_async.waiters import Waiters
 
 if TYPE_CHECKING:
     from piktid_async.feeds import NotificationFeed
-
-T = TypeVar("T")
-
-RETRY = Backoff(base=0.5, cap=20.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,15 +83,7 @@ class Runtime:
         """Return the running loop's connections, making them on first use."""
         if self.closed:
             raise SessionClosedError
-        loop = asyncio.get_running_loop()
-        found = self._connections
-        if found is not None and found.loop is loop and not found.closing:
-            return found
-        if found is not None and found.loop is not loop and found.loop.is_running():
-            raise ConfigurationError(
-                "the session is in use in another running event loop: give each its own session"
-            )
-        self._connections = Connections(self, loop)
+        self._connections = in_running_loop(self._connections, lambda loop: Connections(self, loop))
         return self._connections
 
     def pump(self) -> None:
@@ -149,39 +136,29 @@ class Runtime:
             self.dispatcher.returned(wire)
 
 
-class Connections:
+class Connections(LoopConnections):
     """What belongs to one event loop."""
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
-        self.runtime = runtime
-        self.loop = loop
-        self.closing: bool = False
         config = runtime.config
-        self.transport: Transport = runtime.open_transport()
-        self.caller: Caller = Caller(self.transport, config.max_retries, RETRY)
+        super().__init__(
+            loop,
+            runtime.open_transport(),
+            max_retries=config.max_retries,
+            download_concurrency=config.download_concurrency,
+        )
+        self.runtime = runtime
         self.acks: Acknowledger = Acknowledger(self.caller)
         self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.upload_concurrency)
-        self.downloads: asyncio.Semaphore = asyncio.Semaphore(config.download_concurrency)
         self.conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One continuation of a conversation at a time."""
         self.follower: Follower | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        # asyncio.run cancels what is left at its end; this task then closes the connections of
-        # a session that outlives the loop.
-        self._keeper = loop.create_task(self._keep(), name="piktid keeper")
 
     def follow(self) -> Follower:
         """Return the follower, starting it on first need."""
         if self.follower is None:
             self.follower = Follower(self.runtime, self)
         return self.follower
-
-    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Run a task that this object cancels and awaits when it closes."""
-        task = self.loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._spawned_done)
-        return task
 
     async def aclose(self, *, flush: float = 0.0) -> None:
         """Stop the tasks, deliver pending acknowledgements for `flush` seconds, disconnect."""
@@ -194,26 +171,4 @@ class Connections:
                 await self.acks.flush(flush)
         finally:
             await self.acks.aclose()
-            await self.transport.aclose()
-            if asyncio.current_task() is not self._keeper:
-                self._keeper.cancel()
-                await asyncio.gather(self._keeper, return_exceptions=True)
-
-    async def _stop_tasks(self) -> None:
-        # A reader that waits in the stream is not woken by closing the connection.
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        try:
-            await self.loop.create_future()
-        finally:
-            await self.aclose()
-
-    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # Whoever awaits the task gets its error; if nobody does any more, it is not news.
-            task.exception()
+            await self._disconnect()

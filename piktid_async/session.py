@@ -10,15 +10,16 @@ from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 from piktid_async import downloads, submissions, uploads
 from piktid_async import jobs as job_service
+from piktid_async.account import ApiTokens, Assets, Billing, Gallery
 from piktid_async.coordination.base import Coordinator
 from piktid_async.coordination.local import LocalCoordinator
 from piktid_async.errors import ConfigurationError
 from piktid_async.feeds import NotificationFeed, subscription
 from piktid_async.follow import StreamState
+from piktid_async.identities import Identities
 from piktid_async.jobs import Job
 from piktid_async.models.images import Source, UploadedFile, UploadOutcome
 from piktid_async.models.jobs import JobResult, StuckImage
@@ -27,13 +28,16 @@ from piktid_async.models.notifications import AckMode
 from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
 from piktid_async.models.settings import StreamSettings
+from piktid_async.presets import Presets
 from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
 from piktid_async.transport.base import Transport
+from piktid_async.transport.settings import checked_base_url, count, positive
 from piktid_async.transport.tokens import Tokens, TokenSource, checked_token
 from piktid_async.types import Json, Params
 from piktid_async.uploads import OnProgress, Sources
+from piktid_async.webhooks import Webhooks
 
 DEFAULT_BASE_URL = "https://v2.api.piktid.com"
 """https://docs.piktid.com/docs/v2/garment-recolor"""
@@ -48,13 +52,15 @@ class Session:
     another; connections are made on first need, in the loop they are needed in. Use it with
     `async with`, or call `close()`. Nothing is sent when it is built.
 
-    - `token`: a text, or an async function that returns one and is asked again once after a 401;
-      absent: `PIKTID_API_TOKEN`. `base_url`: absent: `PIKTID_BASE_URL`, then the service.
+    - `token`: a text, or an async function that returns one and is asked again once after a 401,
+      or a `piktid_async.login.PasswordLogin`; absent: `PIKTID_API_TOKEN`.
+    - `base_url`: absent: `PIKTID_BASE_URL`, then the service.
     - `upload_concurrency`, `download_concurrency`: files at once, and connections.
     - `limits`: what the account allows; `AccountLimits.unlimited()` holds nothing back.
     - `max_credits`: a submission whose estimate would pass it is refused before it is sent.
     - `ack`: when notifications are deleted at the service: "handled", "manual" or "never".
-    - `stream`: False follows jobs by status calls alone; `StreamSettings` changes its times.
+    - `stream`: False follows jobs by status calls, and by webhooks where a `WebhookReceiver` is
+      fed; `StreamSettings` changes its times.
     - `timeout`: seconds for one API call, and without a byte for one upload or download.
     - `max_retries`: repeats of what is safe to repeat; a submission is only repeated when it
       certainly never left, or was refused with 429.
@@ -83,11 +89,13 @@ class Session:
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
         config = Config(
-            base_url=_base_url(base_url),
-            timeout=_positive("timeout", timeout),
-            max_retries=_count("max_retries", max_retries, at_least=0),
-            upload_concurrency=_count("upload_concurrency", upload_concurrency, at_least=1),
-            download_concurrency=_count("download_concurrency", download_concurrency, at_least=1),
+            base_url=checked_base_url(
+                base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL, DEFAULT_BASE_URL
+            ),
+            timeout=positive("timeout", timeout),
+            max_retries=count("max_retries", max_retries, at_least=0),
+            upload_concurrency=count("upload_concurrency", upload_concurrency, at_least=1),
+            download_concurrency=count("download_concurrency", download_concurrency, at_least=1),
             ack=ack,
             stream=_stream(stream),
             max_credits=max_credits,
@@ -99,6 +107,20 @@ class Session:
         )
         self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
+        self.identities: Identities = Identities(self._runtime)
+        """`upload`, `ensure`, `get`, `list`, `wait`, `create`, `promote`, and more."""
+        self.assets: Assets = Assets(self._runtime)
+        """`list`, `get`, `delete_many`."""
+        self.gallery: Gallery = Gallery(self._runtime)
+        """`jobs`, `projects`."""
+        self.billing: Billing = Billing(self._runtime)
+        """`usage`, `group_usage`."""
+        self.presets: Presets = Presets(self._runtime)
+        """`create`, `get`, `update`, `delete_many`, `extract_from_image`, and more."""
+        self.tokens: ApiTokens = ApiTokens(self._runtime)
+        """`create`, `list`."""
+        self.webhooks: Webhooks = Webhooks(self._runtime)
+        """`register`."""
 
     def __repr__(self) -> str:
         return f"<Session {self._runtime.config.base_url} {self.stream_state}>"
@@ -312,39 +334,9 @@ def _network(config: Config, token: TokenSource, proxy: str | None) -> Callable[
     return lambda: AiohttpTransport(network, Tokens(token))
 
 
-def _base_url(given: str | None) -> str:
-    url = given or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError("base_url must be an http(s) URL such as " + DEFAULT_BASE_URL)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError("base_url takes no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ConfigurationError(
-            "base_url would send the token unencrypted: use https (http is for loopback only)"
-        )
-    return url.rstrip("/")
-
-
 def _stream(given: bool | StreamSettings) -> StreamSettings:
     if isinstance(given, StreamSettings):
         return given
     if not isinstance(given, bool):
         raise ConfigurationError(f"stream takes True, False or StreamSettings, not {given!r}")
     return StreamSettings(connect=given)
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _positive(field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ConfigurationError(f"{field} must be positive seconds, not {value!r}")
-    return float(value)
-
-
-def _count(field: str, value: object, *, at_least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ConfigurationError(f"{field} must be {at_least} or more, not {value!r}")
-    return value

@@ -9,21 +9,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from piktid_async.errors import (
-    ConnectionFailedError,
     IdentityLimitError,
     InvalidRequestError,
     NotFoundError,
     PiktidError,
     RateLimitError,
-    ResponseFormatError,
-    ServerError,
-    StatusError,
     SubmissionUnknownError,
 )
 from piktid_async.jobs import Job, follow_job
 from piktid_async.models.jobs import JobTicket
 from piktid_async.models.requests import JobRequest
 from piktid_async.protocol import endpoints, generation
+from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.endpoints import GalleryJob
 from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.messages import Call
@@ -32,9 +29,6 @@ from piktid_async.runtime import Connections, Runtime
 from piktid_async.types import Link
 
 _log = logging.getLogger("piktid_async.jobs")
-
-# The server may have acted before it answered so. Every other 4xx is a plain refusal.
-AMBIGUOUS = frozenset({408, 409})
 
 VISIBLE_WITHIN = 300.0
 """Seconds after a 202 in which a 404 only means "not yet"."""
@@ -139,7 +133,7 @@ class _Attempt:
             _log.warning("cancelled while the submission was under way: the job may exist")
             raise
         except PiktidError as error:
-            if _certainly_not_taken(error):
+            if certainly_not_taken(error):
                 self.in_doubt = False
                 raise
 
@@ -149,18 +143,6 @@ class _Attempt:
             raise SubmissionUnknownError(self._request, str(error), Link(reconcile)) from error
         self.in_doubt = False
         return ticket
-
-
-def _certainly_not_taken(error: PiktidError) -> bool:
-    match error:
-        case ConnectionFailedError():
-            return not error.sent
-        case ServerError() | ResponseFormatError():
-            return False
-        case StatusError():
-            return error.status not in AMBIGUOUS
-        case _:
-            return True
 
 
 async def find_lost(

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
-Params: TypeAlias = Mapping[str, str | int | float]
+Params: TypeAlias = Mapping[str, str | int | float | tuple[str, ...]]
+"""A query; a tuple is sent as the same name several times."""
 NoteId: TypeAlias = int | str
 """A notification's id; the documented ones are integers."""
 

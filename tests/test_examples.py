@@ -6,6 +6,7 @@ import ast
 import asyncio
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -20,21 +21,32 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PRINTED = {
     "01_recolor.py": r"([01] http://127\.0\.0\.1:\S+\n){2}",
     "02_on_the_sandbox.py": r"4 pictures, 12 credits\n(navy/[01]-[01]\.jpg\n){4}",
+    "02_packshot.py": r"4 pictures, 16 credits\n(packshots/[0-2]_[01]_v0\.(jpg|png)\n){4}",
+    "03_flat_to_model.py": r"2 pictures, 6 credits\n(on-model/[01]\.jpg\n){2}",
     "03_waiting.py": r"not yet; the job goes on.*\ncompleted 100\.0\n",
+    "04_model_swap.py": r"2 pictures, credits: None\n(swaps/[01]\.jpg\n){2}",
+    "05_image_playground.py": (
+        r"(street/first-[01]\.jpg\n){2}street/second-0\.jpg\none conversation: True\n"
+    ),
+    "06_webhooks_aiohttp.py": r"(0 [01] completed\n){2}completed\n",
+    "07_webhooks_fastapi.py": r"(0 [01] completed\n){2}completed\n",
+    "08_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
 }
 LEFT = {"01_recolor.py": ("out/?_0_v0.jpg", 2), "02_on_the_sandbox.py": ("navy/*.jpg", 4)}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path) -> None:
-    for name, photo in zip(("front.jpg", "back.jpg"), sample_photos(2, size=400), strict=True):
+    names = ("front.jpg", "back.jpg", "model.jpg")
+    for name, photo in zip(names, sample_photos(3, size=400), strict=True):
         (tmp_path / name).write_bytes(photo.data)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", example),
         cwd=tmp_path,
         env=os.environ
         | {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
-        | {"PYTHONPATH": ""},
+        | {"VTRYON_API_KEY": sandbox.vtryon_key, "VTRYON_BASE_URL": sandbox.vtryon_url}
+        | {"PYTHONPATH": "", "PORT": str(_free_port())},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -45,6 +57,12 @@ async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path)
         pattern, files = LEFT[example.name]
         assert len(list(tmp_path.glob(pattern))) == files
     assert sandbox.books.notifications_outstanding == ()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -29,12 +29,15 @@ RINGS: dict[str, int] = {
     "coordination": 3,
     "account": 4,
     "acks": 4,
+    "connections": 4,
     "downloads": 4,
     "feeds": 4,
     "follow": 4,
     "identities": 4,
     "jobs": 4,
+    "paging": 4,
     "pictures": 4,
+    "presets": 4,
     "projects": 4,
     "regeneration": 4,
     "results": 4,
@@ -47,6 +50,7 @@ RINGS: dict[str, int] = {
     "webhooks": 4,
     "": 5,  # piktid_async/__init__.py itself
     "batch": 5,
+    "login": 5,
     "session": 5,
     "vtryon": 5,
     "__main__": 6,
@@ -196,8 +200,13 @@ def sandbox_imports_of_ours(tree: Tree) -> Iterator[str]:
 
 
 def vtryon_imports_of_the_stream(tree: Tree) -> Iterator[str]:
+    """At any remove: what vtryon imports may not import them either."""
+    reached = {module for module in tree.paths if _area(module) == "vtryon"}
+    inner = [found for found in tree.imports if not found.for_types and found.what in tree.paths]
+    while more := {found.what for found in inner if found.where in reached} - reached:
+        reached |= more
     for found in tree.imports:
-        if _area(found.where) == "vtryon" and (
+        if found.where in reached and (
             _area(found.what) == "stream" or found.what == f"{PACKAGE}.protocol.dispatcher"
         ):
             yield f"{found}: vtryon has no stream"
@@ -309,6 +318,11 @@ PLANTED: list[tuple[Callable[[Tree], Iterator[str]], dict[str, str], str]] = [
         vtryon_imports_of_the_stream,
         {"vtryon/planted.py": "import piktid_async.stream"},
         "piktid_async.vtryon.planted:1 imports piktid_async.stream: vtryon has no stream",
+    ),
+    (
+        vtryon_imports_of_the_stream,
+        {"pictures.py": "import piktid_async.protocol.dispatcher"},  # vtryon saves pictures
+        "piktid_async.pictures:1 imports piktid_async.protocol.dispatcher: vtryon has no stream",
     ),
     (
         cycles,

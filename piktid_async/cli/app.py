@@ -36,6 +36,21 @@ app: typer.Typer = typer.Typer(
 )
 
 
+vtryon: typer.Typer = typer.Typer(
+    help="Vtryon's Recolor API, for images that Vtryon has made.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+)
+app.add_typer(vtryon, name="vtryon")
+
+
+class Quality(StrEnum):
+    """Size of a Vtryon result."""
+
+    two = "2k"
+    four = "4k"
+
+
 class Size(StrEnum):
     """Long edge of the results in pixels."""
 
@@ -179,6 +194,56 @@ def sandbox(
             seconds_per_image=seconds_per_image,
             console=_console(err=False),
         )
+
+
+@vtryon.command("recolor", epilog=EXIT_CODES)
+def vtryon_recolor(
+    change: Annotated[
+        list[str],
+        typer.Option(metavar="GARMENT=COLOUR", help='Such as "blouse=royal blue"; repeatable.'),
+    ],
+    out: Annotated[Path, typer.Option(help="File for the result.")],
+    pose: Annotated[
+        int | None, typer.Option(metavar="ID", help="The pose task that made the image.")
+    ] = None,
+    model: Annotated[
+        int | None, typer.Option(metavar="ID", help="The model task that made the image.")
+    ] = None,
+    quality: Annotated[Quality, typer.Option(help="Size of the result.")] = Quality.two,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Use a local sandbox; it has poses 936 to 940.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Longest wait for the task.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Recolor garments in an image that Vtryon has made, and save it.
+
+    Uses VTRYON_API_KEY and VTRYON_BASE_URL. May cost credits, except with --sandbox.
+    """
+    with _in_one_sentence(as_json=as_json):
+        from piktid_async.cli.needs import check_sandbox, check_vtryon
+
+        (check_sandbox if sandbox else check_vtryon)()
+        from piktid_async.cli.vtryon import carry_out, place_order
+
+        order = place_order(
+            change,
+            pose=pose,
+            model=model,
+            quality=quality.value,
+            out=out,
+            timeout=timeout,
+            overwrite=overwrite,
+        )
+        done = carry_out(order, sandbox=sandbox, console=_console(err=True))
+        typer.echo(json.dumps(done.as_json(), indent=2) if as_json else "\n".join(done.lines()))
 
 
 def _console(*, err: bool) -> Console:

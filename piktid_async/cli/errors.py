@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from typing import TypeAlias
 
 from piktid_async.errors import (
     AuthenticationError,
@@ -11,6 +12,7 @@ from piktid_async.errors import (
     ConnectionFailedError,
     InsufficientCreditsError,
     InvalidRequestError,
+    NotFoundError,
     PermissionDeniedError,
     PiktidError,
     RateLimitError,
@@ -28,10 +30,19 @@ OPTIONS = {
     "project": "--project",
     "reference_image": "--reference",
     "reference_text": "--to",
+    # Of `piktid vtryon recolor`:
+    "color": "--change",
+    "color_changes": "--change",
+    "image_quality": "--quality",
+    "models_image_generation_task_id": "--model",
+    "pose_image_generation_id": "--pose",
+    "target": "--change",
 }
 """Fields of a recolor request, as the command line calls them."""
 
-HINTS: tuple[tuple[type[PiktidError], str], ...] = (
+Hints: TypeAlias = tuple[tuple[type[PiktidError], str], ...]
+
+HINTS: Hints = (
     (AuthenticationError, f"check PIKTID_API_TOKEN, or make a new token at {TOKENS_PAGE}"),
     (InsufficientCreditsError, "top up, or ask for fewer --variations or a smaller --size"),
     (PermissionDeniedError, "the plan may not allow this --size or --project"),
@@ -40,6 +51,15 @@ HINTS: tuple[tuple[type[PiktidError], str], ...] = (
     (ConnectionFailedError, "check the network and PIKTID_BASE_URL, then try again"),
 )
 """What to do next, by kind of error; the first that fits counts."""
+
+VTRYON_HINTS: Hints = (
+    (AuthenticationError, "check VTRYON_API_KEY"),
+    (PermissionDeniedError, "check VTRYON_API_KEY, and what its plan allows"),
+    (NotFoundError, "check --pose and --model; with --sandbox there are poses 936 to 940"),
+    *[each for each in HINTS if each[0] in (RateLimitError, ServerError)],
+    (ConnectionFailedError, "check the network and VTRYON_BASE_URL, then try again"),
+)
+"""The same for `piktid vtryon`."""
 
 
 class Exit(IntEnum):
@@ -64,21 +84,21 @@ class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is o
         self.code: Exit = code
 
 
-def trouble_from(error: PiktidError | OSError) -> Trouble:
+def trouble_from(error: PiktidError | OSError, *, hints: Hints = HINTS) -> Trouble:
     """Return the sentence and the exit code for an error of the package or the disk."""
     if isinstance(error, InvalidRequestError):
         return Trouble(f"{OPTIONS.get(error.field, error.field)}: {error.rule}.")
     if isinstance(error, ConfigurationError):
         return Trouble(_sentence(str(error)))
     if isinstance(error, PiktidError):
-        return Trouble(explain(error), Exit.REFUSED)
+        return Trouble(explain(error, hints=hints), Exit.REFUSED)
     where = f"{error.filename}: " if error.filename else ""
     return Trouble(_sentence(f"Cannot write {where}{error.strerror or error}"), Exit.INCOMPLETE)
 
 
-def explain(error: PiktidError) -> str:
+def explain(error: PiktidError, *, hints: Hints = HINTS) -> str:
     """Say what happened and what to do next."""
-    hint = next((hint for kind, hint in HINTS if isinstance(error, kind)), None)
+    hint = next((hint for kind, hint in hints if isinstance(error, kind)), None)
     return _sentence(f"{error}: {hint}" if hint else str(error))
 
 

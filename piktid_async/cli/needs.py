@@ -17,6 +17,17 @@ def check_service() -> None:
         )
 
 
+def check_vtryon() -> None:
+    """Refuse to start without a key and a host."""
+    if not os.environ.get("VTRYON_API_KEY", "").strip():
+        raise Trouble("No key: VTRYON_API_KEY is not set. Add --sandbox to try this without one.")
+    if not os.environ.get("VTRYON_BASE_URL", "").strip():
+        raise Trouble(
+            "No host: VTRYON_BASE_URL is not set, and Vtryon's pages do not name the host of its "
+            "API. Add --sandbox to try this without one."
+        )
+
+
 def check_sandbox() -> None:
     """Refuse to start without what the sandbox needs."""
     missing = [name for name in ("numpy", "PIL") if importlib.util.find_spec(name) is None]

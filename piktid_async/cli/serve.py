@@ -47,7 +47,9 @@ async def _serve(server: Sandbox, console: Console) -> None:
         console.print(
             f"Sandbox at {server.url}, token {server.token}. Ctrl-C stops it.\n\n"
             f"export PIKTID_BASE_URL={server.url}\n"
-            f"export PIKTID_API_TOKEN={shlex.quote(server.token)}",
+            f"export PIKTID_API_TOKEN={shlex.quote(server.token)}\n"
+            f"export VTRYON_BASE_URL={server.vtryon_url}\n"
+            f"export VTRYON_API_KEY={shlex.quote(server.vtryon_key)}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -33,7 +33,7 @@ def _conversation_id(value: Conversation | str | None) -> str | None:
     found: object = value if isinstance(value, str) else getattr(value, "id", None)
     if not isinstance(found, str) or not found.strip():
         raise InvalidRequestError(
-            "conversation", f"takes a job of this kind or its id, not {value!r}"
+            "conversation", f"takes a job of this kind or its id, not {type(value).__name__}"
         )
     kind = getattr(value, "kind", ImagePlayground.kind)
     if kind != ImagePlayground.kind:

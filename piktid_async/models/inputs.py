@@ -65,6 +65,8 @@ def _identity_code(field: str, value: object) -> str:
     found: object = value if isinstance(value, str) else getattr(value, "identity_code", None)
     if not isinstance(found, str) or not found.strip():
         raise InvalidRequestError(
-            field, f"takes an identity or its code, not {value!r}: see session.identities"
+            field,
+            "takes an identity or its code, a non-empty text, "
+            f"not {type(value).__name__}: see session.identities",
         )
     return found

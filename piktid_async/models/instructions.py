@@ -19,14 +19,14 @@ from piktid_async.models.requests import JobRequest
 def _names(value: Iterable[str]) -> tuple[str, ...]:
     names = rules.as_tuple("category_names", value)
     if not all(isinstance(name, str) for name in names):
-        raise InvalidRequestError("category_names", f"must be texts, not {names!r}")
+        raise InvalidRequestError("category_names", "must be texts")
     return names
 
 
 def _prompt(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # Unlike elsewhere, an empty one is documented: the engine then writes its own.
     if value is not None and not isinstance(value, str):
-        raise InvalidRequestError(attribute.name, f"must be text, not {value!r}")
+        raise InvalidRequestError(attribute.name, f"must be text, not {type(value).__name__}")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +53,7 @@ class Instruction:
     @property
     def credits(self) -> float | None:
         """Estimated cost in credits; None unless `options` names a size."""
-        price = self.options and self.options.credits_per_output
+        price = self.options.credits_per_output if self.options else None
         return None if price is None else price * self.num_variations
 
 

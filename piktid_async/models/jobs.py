@@ -98,6 +98,8 @@ class Output:
     """The engine; the event stream does not tell it, the results do."""
     error_message: str | None = None
     original_filename: str | None = None
+    image_result_id: int | None = None
+    """The service's number of it, which promoting an identity's draft takes; not in events."""
     saver: Link[Saver] = attrs.field(factory=Link, repr=False, eq=False)
 
     @property

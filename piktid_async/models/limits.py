@@ -15,6 +15,8 @@ DOCUMENTED_PER_MINUTE: Mapping[str, int] = {
     "/model-swap": 5,
     "/flat-2-model": 5,
     "/edit-chat": 15,
+    "/identity/create": 5,
+    "/identity/promote-generated": 5,
 }
 """Submissions per minute and endpoint. https://docs.piktid.com/docs/v2/garment-recolor"""
 

@@ -24,7 +24,7 @@ from piktid_async.types import Json, JsonObject
 def _options(value: Mapping[str, Json]) -> JsonObject:
     options = rules.as_json("swap_options", value)
     if not isinstance(options, dict):
-        raise InvalidRequestError("swap_options", f"must be a mapping, not {value!r}")
+        raise InvalidRequestError("swap_options", f"must be a mapping, not {type(value).__name__}")
     return options
 
 

@@ -31,8 +31,9 @@ def check_custom_size(width: int | None, height: int | None) -> None:
         raise InvalidRequestError(missing, "a custom size takes width and height: give both")
     for field, edge in (("width", width), ("height", height)):
         if type(edge) is not int or not 256 <= edge <= 7000 or edge % 8:
+            told = edge if type(edge) is int else type(edge).__name__
             raise InvalidRequestError(
-                field, f"must be from 256 to 7000 and a multiple of 8, not {edge!r}"
+                field, f"must be from 256 to 7000 and a multiple of 8, not {told}"
             )
     if not height <= 4 * width <= 16 * height:
         raise InvalidRequestError(
@@ -77,6 +78,10 @@ class OutputOptions:
         return float(CREDITS_BY_SIZE[self.size])
 
 
+def _file_id(value: UploadedFile | str | None) -> str | None:
+    return None if value is None else file_id_of("image", value)
+
+
 @attrs.frozen
 class DesignValue:
     """A description with an uploaded image that shows what is meant.
@@ -85,13 +90,11 @@ class DesignValue:
     """
 
     text: str | None = attrs.field(default=None, validator=rules.optional(rules.text))
-    image: UploadedFile | str | None = None
-    """An uploaded file, or its id."""
+    image: str | None = attrs.field(default=None, converter=_file_id)
+    """An uploaded file, or its id. Kept as the id."""
 
     def __attrs_post_init__(self) -> None:
-        if self.image is not None:
-            file_id_of("image", self.image)
-        elif self.text is None:
+        if self.image is None and self.text is None:
             raise InvalidRequestError("text", "a design value says something: give text or image")
 
 
@@ -132,7 +135,7 @@ Design: TypeAlias = "str | int | DesignValue"
 def design(*structured: type) -> rules.Validator:
     """Accept None, text, the index of a saved value, a `DesignValue`, or what is named."""
     kinds = (DesignValue, *structured)
-    names = ", ".join(kind.__name__ for kind in kinds)
+    names = " or ".join(kind.__name__ for kind in kinds)
 
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if type(value) is int:
@@ -142,7 +145,7 @@ def design(*structured: type) -> rules.Validator:
         if not fits:
             raise InvalidRequestError(
                 attribute.name,
-                f"must be text, the index of a saved design value, or {names}, not {value!r}",
+                f"must be a non-empty text, the index of a saved design value, or {names}",
             )
 
     return rules.optional(check)

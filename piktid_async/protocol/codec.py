@@ -10,6 +10,27 @@ from cattrs import Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
 from piktid_async.errors import ResponseFormatError
+from piktid_async.models.account import (
+    ApiToken,
+    Asset,
+    CreditUsage,
+    GroupMember,
+    GroupUsage,
+    JobSummary,
+    Profile,
+    ProjectSummary,
+    TokenInfo,
+    TokenPair,
+    UsagePeriod,
+)
+from piktid_async.models.identities import (
+    Identity,
+    IdentityStatus,
+    MetadataUpdate,
+    PovImage,
+    PovUpload,
+    Promotion,
+)
 from piktid_async.models.jobs import JobResult, Output
 from piktid_async.models.notifications import (
     BatchEdit,
@@ -20,6 +41,7 @@ from piktid_async.models.notifications import (
     UnknownPayload,
     WireNotification,
 )
+from piktid_async.models.presets import CategoryCopy, Preset, PresetCategory, PresetSuggestion
 from piktid_async.types import Json, JsonObject
 
 T = TypeVar("T")
@@ -82,13 +104,17 @@ def job_result(call: str, body: JsonObject) -> JobResult:
 
 
 def output_rows(call: str, body: JsonObject, rows: Json) -> tuple[Output, ...]:
-    """Build outputs from rows of results."""
+    """Build outputs from rows of results, ordered by their keys."""
+    return tuple(sorted(listed_outputs(call, body, rows), key=lambda each: each.key))
+
+
+def listed_outputs(call: str, body: JsonObject, rows: Json) -> tuple[Output, ...]:
+    """Build outputs from rows of results, in their order."""
     listed = rows if isinstance(rows, list) else []
     flat: list[Json] = [
         _flat(row, body.get("job_id")) if isinstance(row, dict) else row for row in listed
     ]
-    outputs = structure(call, flat, tuple[Output, ...])
-    return tuple(sorted(outputs, key=lambda each: each.key))
+    return structure(call, flat, tuple[Output, ...])
 
 
 def _tuple(value: Json) -> tuple[Json, ...]:
@@ -109,12 +135,14 @@ def _flat(row: JsonObject, job_id: Json) -> Json:
     # Vendor programs also read a top-level `url`; the reference knows only `output`.
     output = row.get("output")
     links = output if isinstance(output, dict) else {}
+    number = row.get("image_result_id") or row.get("id")
     return {
         **{key: value for key, value in row.items() if value is not None},
         "job_id": row.get("job_id") or job_id,
         "group_index": row.get("group_index") or 0,
         "url": links.get("full_size") or row.get("url"),
         "thumbnail_url": links.get("thumbnail"),
+        "image_result_id": number if type(number) is int else None,
     }
 
 
@@ -137,6 +165,56 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return check
 
 
+def _no_rows(_: Any, __: Any) -> tuple[()]:
+    return ()
+
+
+def _as_it_is(value: Any, _: Any) -> Any:
+    return value
+
+
+_MAPPING = _exactly(dict)
+
+# What any edition of the reference leaves out or sends as null takes its default. Inner classes
+# come before those that hold them. The hooks are for fields that hold JSON of any shape.
+_TOLERANT: tuple[tuple[type, dict[str, Callable[[Any, Any], Any]]], ...] = (
+    (Identity, {"image_description": _MAPPING, "face_metadata": _MAPPING}),
+    (IdentityStatus, {}),
+    (MetadataUpdate, {"image_description": _MAPPING}),
+    (PovImage, {}),
+    (PovUpload, {}),
+    (Promotion, {}),
+    (JobSummary, {"images": _no_rows}),
+    (ProjectSummary, {"images": _no_rows}),
+    (Asset, dict.fromkeys(("styling_note", "detected", "dimensions"), _as_it_is)),
+    (UsagePeriod, {}),
+    (CreditUsage, {}),
+    (GroupMember, {}),
+    (GroupUsage, {"summary_by_user": _as_it_is}),
+    (ApiToken, {}),
+    (TokenInfo, {}),
+    (Profile, {}),
+    (TokenPair, {}),
+    (PresetCategory, {}),
+    (Preset, {"instruction_data": _MAPPING}),
+    (PresetSuggestion, {"instruction_data": _MAPPING}),
+    (CategoryCopy, {}),
+)
+
+
+def _tolerant(
+    converter: Converter, kind: type, hooks: dict[str, Callable[[Any, Any], Any]]
+) -> Callable[[Any, Any], Any]:
+    overrides: dict[str, Any] = {name: override(struct_hook=each) for name, each in hooks.items()}
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
+
+    def structure(value: Any, _: Any) -> Any:
+        told = {key: each for key, each in _MAPPING(value, dict).items() if each is not None}
+        return build(told, kind)
+
+    return structure
+
+
 def _build() -> Converter:
     converter = Converter()
     converter.register_structure_hook(str, _exactly(str))
@@ -156,6 +234,8 @@ def _build() -> Converter:
             identities=override(omit=True),
         ),
     )
+    for kind, hooks in _TOLERANT:
+        converter.register_structure_hook(kind, _tolerant(converter, kind, hooks))
     return converter
 
 

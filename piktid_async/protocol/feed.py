@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -17,6 +17,11 @@ class Synced:
 
 SYNCED: Final = Synced()
 
+PING: Final = "ping"
+"""Name of the notification that is sent when a webhook is registered."""
+NO_ID: Final = ""
+"""Id of a notification that came without one; no real id is empty."""
+
 
 def read_event(event: ServerSentEvent) -> WireNotification | Synced:
     """Turn one event into a notification; raise `ResponseFormatError` when it is none.
@@ -30,12 +35,33 @@ def read_event(event: ServerSentEvent) -> WireNotification | Synced:
     return read_notification(event.data)
 
 
+def read_webhook(body: bytes) -> WireNotification:
+    """Read the verified body of a webhook.
+
+    The body of a `ping` is not documented: one that has no id gets `NO_ID`, and its name may
+    also be called `event` or `type`.
+    """
+    value = _loaded(body)
+    if isinstance(value, dict):
+        names = [value.get(key) for key in ("name", "event", "type")]
+        if PING in names and not value.get("id"):
+            return WireNotification(NO_ID, PING, 0.0, None, value.get("data") or {})
+    return _notification(value)
+
+
 def read_notification(text: str | bytes) -> WireNotification:
     """Check the outer shape of one notification and find its job."""
+    return _notification(_loaded(text))
+
+
+def _loaded(text: str | bytes) -> Any:
     try:
-        value = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ResponseFormatError("notification", f"not JSON ({error.msg})") from None
+
+
+def _notification(value: Any) -> WireNotification:
     try:
         note_id, name, data = value["id"], value["name"], value.get("data")
         timestamp = value.get("timestamp")

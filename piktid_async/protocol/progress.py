@@ -22,7 +22,9 @@ from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol import codec
 from piktid_async.types import Json
 
-ENDS_BY_STATUS = frozenset({"garment_recolor", "create_packshot", "flat_2_model", "model_swap"})
+ENDS_BY_STATUS = frozenset(
+    {"garment_recolor", "create_packshot", "flat_2_model", "identity_creation", "model_swap"}
+)
 
 TrackerKey: TypeAlias = str | tuple[str, int | None]
 """What notifications are routed by: the job's id, or that and the index of a generation."""

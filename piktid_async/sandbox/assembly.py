@@ -9,22 +9,35 @@ from aiohttp import web
 
 from piktid_async.sandbox.books import Books
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.identities import IdentityBook
 from piktid_async.sandbox.jobs import JobRunner
 from piktid_async.sandbox.limits import Limiter
+from piktid_async.sandbox.making import Maker
 from piktid_async.sandbox.middleware import Gate
 from piktid_async.sandbox.notifications import NotificationBoard
 from piktid_async.sandbox.origin import Origin
 from piktid_async.sandbox.rendering import Renderer
+from piktid_async.sandbox.routes_account import AssetRoutes, BillingRoutes, ProjectGalleryRoutes
+from piktid_async.sandbox.routes_batch import BatchRoutes
 from piktid_async.sandbox.routes_downloads import DownloadRoutes
+from piktid_async.sandbox.routes_identities import IdentityRoutes
+from piktid_async.sandbox.routes_images import ImageRoutes
 from piktid_async.sandbox.routes_jobs import JobRoutes
 from piktid_async.sandbox.routes_notifications import NotificationRoutes
+from piktid_async.sandbox.routes_playground import PlaygroundRoutes
+from piktid_async.sandbox.routes_presets import PresetRoutes
 from piktid_async.sandbox.routes_projects import ProjectRoutes
-from piktid_async.sandbox.routes_recolor import RecolorRoutes
+from piktid_async.sandbox.routes_tokens import TokenRoutes
+from piktid_async.sandbox.routes_webhooks import WebhookRoutes
 from piktid_async.sandbox.settings import Settings
 from piktid_async.sandbox.spool import Spool
 from piktid_async.sandbox.state import Account
 from piktid_async.sandbox.storage import Storage
 from piktid_async.sandbox.stream import Streams
+from piktid_async.sandbox.submitting import Desk, Plan
+from piktid_async.sandbox.tokens import TokenBook
+from piktid_async.sandbox.vtryon import Vtryon
+from piktid_async.sandbox.webhooks import WebhookSender
 
 
 @attrs.frozen(kw_only=True)
@@ -33,29 +46,37 @@ class Parts:
 
     board: NotificationBoard
     streams: Streams
+    webhooks: WebhookSender
     spool: Spool
     storage: Storage
     renderer: Renderer
     runner: JobRunner
+    identities: IdentityBook
+    tokens: TokenBook
     storage_origin: Origin
     api: Origin
+    vtryon: Vtryon
     books: Books
 
     async def open(self, settings: Settings, stack: AsyncExitStack) -> None:
         """Listen on both origins.
 
-        `stack` closes in the opposite order: the streams end, then both origins, then the jobs.
+        `stack` closes in the opposite order: the webhook and the streams end, then both origins,
+        then the jobs.
         """
         self.spool.open()
         stack.callback(self.spool.close)
+        await self.vtryon.open(stack)
         stack.push_async_callback(self.renderer.close)
         stack.push_async_callback(self.runner.close)
+        stack.push_async_callback(self.identities.close)
         stack.push_async_callback(self.storage_origin.stop)
         await self.storage_origin.start(settings.host, 0)
         self.storage.origin = self.storage_origin.url
         stack.push_async_callback(self.api.stop)
         await self.api.start(settings.host, settings.port)
         stack.callback(self.board.close)
+        stack.push_async_callback(self.webhooks.close)
 
 
 def build(settings: Settings, faults: Faults) -> Parts:
@@ -63,8 +84,15 @@ def build(settings: Settings, faults: Faults) -> Parts:
     account = Account(settings.credits)
     board = NotificationBoard(retention=settings.retention, faults=faults)
     streams = Streams(board=board, faults=faults, keepalive=settings.keepalive)
-    gate = Gate(token=settings.token)
+    webhooks = WebhookSender(board=board, faults=faults)
+    tokens = TokenBook(
+        permanent=settings.token,
+        login_life=settings.login_life,
+        refresh_life=2 * settings.login_life,
+    )
+    gate = Gate(tokens=tokens)
     spool = Spool()
+    vtryon = Vtryon(settings=settings, spool=spool, faults=faults)
     storage = Storage(
         spool=spool,
         faults=faults,
@@ -76,32 +104,71 @@ def build(settings: Settings, faults: Faults) -> Parts:
         account=account,
         board=board,
         storage=storage,
-        renderer=renderer,
-        seconds_per_image=settings.seconds_per_image,
+        maker=Maker(
+            storage=storage,
+            renderer=renderer,
+            faults=faults,
+            seconds_per_image=settings.seconds_per_image,
+        ),
+        faults=faults,
+        post_process_seconds=settings.post_process_seconds,
+    )
+    desk = Desk(
+        account=account,
+        storage=storage,
+        limiter=Limiter(settings.limits, faults),
+        faults=faults,
+        plan=Plan(
+            max_size=settings.max_size,
+            custom_dimensions=settings.custom_dimensions,
+            blocked_words=settings.blocked_words,
+        ),
+    )
+    identities = IdentityBook(
+        account=account,
+        board=board,
+        faults=faults,
+        seconds=settings.seconds_per_image,
+        slots=settings.limits.identities if settings.limits is not None else None,
     )
     tables = (
         ProjectRoutes(account=account, storage=storage),
-        RecolorRoutes(
-            account=account,
-            storage=storage,
-            limiter=Limiter(settings.limits, faults),
-            runner=runner,
-            faults=faults,
-            max_size=settings.max_size,
-        ),
+        BatchRoutes(account=account, runner=runner, desk=desk),
+        PlaygroundRoutes(account=account, runner=runner, desk=desk),
+        ImageRoutes(account=account, storage=storage, runner=runner, desk=desk),
         JobRoutes(
             account=account, storage=storage, faults=faults, visible_after=settings.visible_after
         ),
         DownloadRoutes(account=account, storage=storage, url_life=settings.url_life),
         NotificationRoutes(board=board, streams=streams, faults=faults),
+        WebhookRoutes(webhooks),
+        IdentityRoutes(
+            account=account,
+            storage=storage,
+            book=identities,
+            runner=runner,
+            desk=desk,
+            faults=faults,
+            max_upload_bytes=settings.max_upload_bytes,
+        ),
+        PresetRoutes(lookup=desk.lookup),
+        AssetRoutes(account=account, storage=storage),
+        ProjectGalleryRoutes(account=account, storage=storage),
+        BillingRoutes(account=account),
+        TokenRoutes(
+            account=account, tokens=tokens, email=settings.email, password=settings.password
+        ),
     )
     return Parts(
         board=board,
         streams=streams,
+        webhooks=webhooks,
         spool=spool,
         storage=storage,
         renderer=renderer,
         runner=runner,
+        identities=identities,
+        tokens=tokens,
         storage_origin=Origin(
             [web.route("*", "/{key:.*}", storage.handle)], request_delay=settings.request_delay
         ),
@@ -110,5 +177,14 @@ def build(settings: Settings, faults: Faults) -> Parts:
             gate.middleware,
             request_delay=settings.request_delay,
         ),
-        books=Books(account=account, board=board, storage=storage, streams=streams, gate=gate),
+        vtryon=vtryon,
+        books=Books(
+            account=account,
+            board=board,
+            storage=storage,
+            streams=streams,
+            gate=gate,
+            webhooks=webhooks,
+            vtryon=vtryon.books,
+        ),
     )

@@ -12,6 +12,8 @@ from piktid_async.sandbox.notifications import NotificationBoard
 from piktid_async.sandbox.state import Account, Job
 from piktid_async.sandbox.storage import Storage
 from piktid_async.sandbox.stream import Streams
+from piktid_async.sandbox.vtryon import VtryonBooks
+from piktid_async.sandbox.webhooks import WebhookSender
 
 
 @attrs.frozen(kw_only=True)
@@ -19,7 +21,10 @@ class JobFacts:
     """One job as it was when the books were read."""
 
     job_id: str
+    kind: str
+    """The job type."""
     project_id: str
+    """Its key; empty for a conversation."""
     project_name: str
     status: str
     total_images: int
@@ -40,12 +45,17 @@ class Books:
         storage: Storage,
         streams: Streams,
         gate: Gate,
+        webhooks: WebhookSender,
+        vtryon: VtryonBooks,
     ) -> None:
         self._account = account
         self._board = board
         self._storage = storage
         self._streams = streams
         self._gate = gate
+        self._webhooks = webhooks
+        self.vtryon: VtryonBooks = vtryon
+        """The second service."""
 
     @property
     def jobs(self) -> Mapping[str, JobFacts]:
@@ -93,6 +103,16 @@ class Books:
         return self._streams.open
 
     @property
+    def webhooks_delivered(self) -> tuple[int, ...]:
+        """Ids that the webhook answered with 2xx, in that order, pings and repeats included."""
+        return tuple(self._webhooks.delivered)
+
+    @property
+    def webhooks_given_up(self) -> tuple[int, ...]:
+        """Ids that the webhook never answered with 2xx, in all their tries."""
+        return tuple(self._webhooks.given_up)
+
+    @property
     def storage_put_connections(self) -> int:
         """How many distinct connections ever carried a PUT to the storage."""
         return self._storage.put_connections.ever
@@ -109,10 +129,12 @@ class Books:
 
 
 def _facts(job: Job) -> JobFacts:
+    project = job.request.project
     return JobFacts(
         job_id=job.job_id,
-        project_id=job.request.project.key,
-        project_name=job.request.project.name,
+        kind=job.request.kind,
+        project_id=project.key if project is not None else "",
+        project_name=project.name if project is not None else "",
         status=job.status,
         total_images=len(job.outputs),
         successful=job.successful,

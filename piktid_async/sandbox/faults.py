@@ -23,6 +23,16 @@ Budget = Literal[
     "storage_errors",
     "upload_reset",
     "submit_lost",
+    "images_fail",
+    "images_stuck",
+    "content_refused",
+    "post_processing_fails",
+    "identities_fail",
+    "webhook_duplicate",
+    "webhook_reorder",
+    "vtryon_create_lost",
+    "vtryon_delete_lost",
+    "vtryon_poll_errors",
 ]
 
 
@@ -58,6 +68,9 @@ class Faults:
     upload_reset: int = _budget()
     """Uploads whose connection is reset once half of the body has come."""
 
+    identities_fail: int = _budget()
+    """Identities whose preparation fails."""
+
     submit_delay: float = _seconds()
     """Seconds that the 202 is held back while the job already runs and its events go out."""
     submit_lost: int = _budget()
@@ -68,6 +81,27 @@ class Faults:
     """Seconds after the 202 for which `GET /jobs/{id}/status` does not know the job."""
     retry_after: float | None = attrs.field(default=None, validator=_optional_seconds)
     """Seconds to name in a `Retry-After` header of every 429; the documentation knows none."""
+
+    webhook_duplicate: int = _budget()
+    """Notifications that are posted to the webhook twice."""
+    webhook_reorder: int = _budget()
+    """Notifications that are posted after the next one, if that one waits already."""
+
+    images_fail: int = _budget()
+    """Outputs that cannot be made."""
+    images_stuck: int = _budget()
+    """Outputs that stay at `processing` until they are marked as failed."""
+    content_refused: int = _budget()
+    """Outputs that the engine refuses: `auto` falls back to another one, a named engine fails."""
+    post_processing_fails: int = _budget()
+    """Jobs whose post-processing fails after they have completed."""
+
+    vtryon_create_lost: int = _budget()
+    """Vtryon tasks that are made while the connection is reset in place of the answer."""
+    vtryon_delete_lost: int = _budget()
+    """Vtryon tasks that are deleted while the connection is reset in place of the answer."""
+    vtryon_poll_errors: int = _budget()
+    """Status reads of Vtryon tasks that answer 503."""
 
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     """How often each fault happened, by the name of its option."""

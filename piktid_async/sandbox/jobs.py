@@ -1,18 +1,22 @@
-"""Runs jobs: one picture after the other, each step told to whoever listens."""
+"""Runs jobs: one picture after the other, each step told to whoever listens.
+
+A batch job ends with its last picture. A conversation never does: its generations are made one
+after the other, because each goes on from what the one before it has left.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+import weakref
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.making import Maker
 from piktid_async.sandbox.notifications import NotificationBoard
-from piktid_async.sandbox.rendering import Renderer, RenderError
 from piktid_async.sandbox.state import Account, Job, Output
-from piktid_async.sandbox.storage import Storage, result_key
-
-_log = logging.getLogger(__name__)
+from piktid_async.sandbox.storage import Storage
 
 
 class JobRunner:
@@ -24,21 +28,40 @@ class JobRunner:
         account: Account,
         board: NotificationBoard,
         storage: Storage,
-        renderer: Renderer,
-        seconds_per_image: float,
+        maker: Maker,
+        faults: Faults,
+        post_process_seconds: float,
     ) -> None:
         self._account = account
         self._board = board
         self._storage = storage
-        self._renderer = renderer
-        self._seconds_per_image = seconds_per_image
+        self._maker = maker
+        self._faults = faults
+        self._post_process_seconds = post_process_seconds
+        self._turns: weakref.WeakKeyDictionary[Job, asyncio.Lock] = weakref.WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, job: Job) -> None:
-        """Let a booked job run."""
-        task = asyncio.create_task(self._run(job), name=f"sandbox {job.job_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Let a booked job run, or the first generation of a conversation."""
+        if job.conversation:
+            self.go_on(job, job.history)
+        else:
+            self._spawn(self._run(job), job)
+
+    def go_on(self, job: Job, generation: Iterable[Output]) -> None:
+        """Make one more generation of a conversation, after those before it."""
+        self._spawn(self._generate(job, list(generation)), job)
+
+    def remake(self, job: Job, output: Output) -> None:
+        """Make one more version of an output; the status of the job stays as it is."""
+        self._spawn(self._remake(job, output), job)
+
+    def give_up(self, job: Job, output: Output, message: str | None) -> None:
+        """Let an output fail, wherever it is; its job goes on with the next."""
+        self._maker.give_up(output, message)
+        self._announce(job, output)
+        if job.conversation or not job.active:
+            self._account.charge(job)
 
     async def close(self) -> None:
         """Stop every job where it is."""
@@ -47,49 +70,69 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _spawn(self, running: Coroutine[Any, Any, None], job: Job) -> None:
+        task = asyncio.create_task(running, name=f"sandbox {job.job_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _run(self, job: Job) -> None:
         job.status = "processing"
+        if job.request.post_process:
+            job.post_processing_status = "pending"
         self._report(job)
-        for output in job.outputs:
-            output.status = "processing"
-            await asyncio.sleep(self._seconds_per_image)
+        for output in list(job.history):
             await self._make(job, output)
-            self._board.emit("image_result", self._image_result(job, output))
             self._report(job)
-        self._finish(job)
+        await self._finish(job)
+
+    async def _generate(self, job: Job, generation: list[Output]) -> None:
+        async with self._turns.setdefault(job, asyncio.Lock()):
+            working = _working_image(job, generation[0].image_index)
+            for output in generation:
+                output.working_key = working
+                await self._make(job, output)
+                self._account.charge(job)
+                job.updated = time.time()
+
+    async def _remake(self, job: Job, output: Output) -> None:
+        await self._make(job, output)
+        self._account.charge(job)
+        job.updated = time.time()
 
     async def _make(self, job: Job, output: Output) -> None:
-        started = time.monotonic()
-        try:
-            await self._draw(job, output)
-        except RenderError as error:
-            output.status, output.error_message = "failed", str(error)
-        except Exception:
-            _log.exception("rendering image %d of %s", output.image_index, job.job_id)
-            output.status, output.error_message = "failed", "Internal error"
-        else:
-            output.status = "completed"
-        output.processing_time = round(time.monotonic() - started + self._seconds_per_image, 3)
+        if output.ended:
+            return
+        # Who gives it up while it is being made announces it, too.
+        if await self._maker.make(job, output):
+            self._announce(job, output)
 
-    async def _draw(self, job: Job, output: Output) -> None:
-        picture = await self._renderer.render(job.request, output)
-        stem = f"{output.image_index}_{output.group_index}_v0"
-        full = result_key(job.job_id, f"{stem}.jpg")
-        thumbnail = result_key(job.job_id, f"{stem}_thumbnail.jpg")
-        await self._storage.spool.put(full, picture.full, content_type="image/jpeg")
-        await self._storage.spool.put(thumbnail, picture.thumbnail, content_type="image/jpeg")
-        output.full_key, output.thumbnail_key = full, thumbnail
-
-    def _finish(self, job: Job) -> None:
+    async def _finish(self, job: Job) -> None:
+        later = job.request.post_process and self._post_process_seconds > 0
         if job.successful:
             job.status = "completed"
             if job.request.post_process:
-                job.post_processing_status = "completed"
+                job.post_processing_status = "processing" if later else "completed"
         else:
             job.status = "failed"
+            job.post_processing_status = None
             job.error_message = f"All images failed: {job.outputs[0].error_message}"
         self._account.charge(job)
+        if not later:
+            self._post_processed(job)
         self._report(job)
+        if later and job.status == "completed":
+            await asyncio.sleep(self._post_process_seconds)
+            # No event is documented for it, so none is sent: only the status tells.
+            self._post_processed(job)
+            job.updated = time.time()
+
+    def _post_processed(self, job: Job) -> None:
+        if job.status != "completed" or not job.request.post_process:
+            return
+        job.post_processing_status = "completed"
+        if self._faults.take("post_processing_fails"):
+            job.post_processing_status = "failed"
+            job.post_processing_error = "Post-processing failed"
 
     def _report(self, job: Job) -> None:
         job.updated = time.time()
@@ -103,7 +146,7 @@ class JobRunner:
             data["error_message"] = job.error_message
         self._board.emit("batch_edit", data)
 
-    def _image_result(self, job: Job, output: Output) -> dict[str, Any]:
+    def _announce(self, job: Job, output: Output) -> None:
         data: dict[str, Any] = {
             "id_task": job.job_id,
             "image_index": output.image_index,
@@ -115,4 +158,15 @@ class JobRunner:
         }
         if output.error_message is not None:
             data["error_message"] = output.error_message
-        return data
+        self._board.emit("image_result", data)
+
+
+def _working_image(job: Job, generation: int) -> str | None:
+    """Return the last output that was made before a generation."""
+    made = [
+        output
+        for output in job.outputs
+        if output.image_index < generation and output.full_key is not None
+    ]
+    last = max(made, key=lambda each: (each.image_index, each.group_index), default=None)
+    return last.full_key if last is not None else None

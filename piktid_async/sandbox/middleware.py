@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -11,11 +10,12 @@ from aiohttp import web
 
 from piktid_async.sandbox.answers import ApiError, json_answer, refuse
 from piktid_async.sandbox.connections import Connections
+from piktid_async.sandbox.tokens import TokenBook
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STREAM_PATH = "/notifications/events"
-_NO_TOKEN_NEEDED = {"/download/{token}"}
+_NO_TOKEN_NEEDED = {"/auth/login", "/auth/refresh", "/download/{token}"}
 
 
 class Traffic:
@@ -55,8 +55,8 @@ class Traffic:
 class Gate:
     """Counts API requests, checks the token, and turns errors into JSON."""
 
-    def __init__(self, *, token: str) -> None:
-        self._token = token
+    def __init__(self, *, tokens: TokenBook) -> None:
+        self._tokens = tokens
         self.requests: Counter[str] = Counter()
 
     @web.middleware
@@ -78,7 +78,7 @@ class Gate:
         if scheme.lower() != "bearer":
             # A browser's EventSource cannot set headers, so the stream takes a query too.
             token = request.query.get("token", "") if route == STREAM_PATH else ""
-        return hmac.compare_digest(token.encode(errors="surrogateescape"), self._token.encode())
+        return self._tokens.accepts(token)
 
 
 def _route(request: web.Request) -> str:

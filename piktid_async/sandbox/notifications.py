@@ -75,6 +75,11 @@ class Subscription:
         else:
             self._queue.put_nowait(note)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to read."""
+        return not self._queue.empty()
+
     def close(self) -> None:
         """Let the listener end, once it has read what is queued."""
         if not self._closed:
@@ -100,7 +105,7 @@ class NotificationBoard:
 
     def emit(self, name: str, data: JsonObject) -> int:
         """Store an event and send it to every listener."""
-        note = Notification(next(self._ids), name, time.time(), data, time.monotonic())
+        note = self.unlisted(name, data)
         if self._faults.take("drop_events"):
             return note.id
         self._forget_old()
@@ -108,6 +113,10 @@ class NotificationBoard:
         for subscription in self._subscriptions:
             subscription.offer(note)
         return note.id
+
+    def unlisted(self, name: str, data: JsonObject) -> Notification:
+        """Make an event with an id of its own that is neither stored nor sent."""
+        return Notification(next(self._ids), name, time.time(), data, time.monotonic())
 
     def outstanding(self, filter_: Filter | None = None) -> list[Notification]:
         """List what is neither deleted nor too old, oldest first."""

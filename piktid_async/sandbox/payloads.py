@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Any
 
 from piktid_async.sandbox.answers import JsonObject
+from piktid_async.sandbox.orders import Upload
 from piktid_async.sandbox.state import Job, Output, iso
 from piktid_async.sandbox.storage import Storage
 
 
+def original_filename(output: Output) -> str | None:
+    """Name the input that an output belongs to; the first of several, none of a bare prompt."""
+    return output.shot.sources[0].filename if output.shot.sources else None
+
+
 def download_name(output: Output) -> str:
     """Name the file that an output is saved under."""
-    stem = PurePath(output.source.filename).stem
-    return f"{stem}_{output.image_index}_{output.group_index}_v0.jpg"
+    stem = PurePath(original_filename(output) or "image").stem
+    place = f"{output.image_index}_{output.group_index}_v{output.version}"
+    return f"{stem}_{place}.{output.shot.format}"
 
 
 def status_body(job: Job) -> JsonObject:
     """Describe a job as `GET /jobs/{id}/status` does."""
-    project = job.request.project
-    total = len(job.outputs)
+    total, processed = len(job.outputs), job.processed
     return {
         "job_id": job.job_id,
-        "job_type": "garment_recolor",
+        "job_type": job.request.kind,
         "status": job.status,
-        "progress": round(100.0 * job.processed / total, 2),
+        "progress": round(100.0 * processed / total, 2),
         "total_images": total,
-        "processed_images": job.processed,
+        "processed_images": processed,
         "should_post_process": job.request.post_process,
         "post_processing_status": job.post_processing_status,
-        "post_processing_error": None,
+        "post_processing_error": job.post_processing_error,
         "error_message": job.error_message,
         "created_at": iso(job.created),
         "updated_at": iso(job.updated),
-        "identity_code": None,
-        "identity_name": None,
-        "project_id": project.number,
-        "project_text": project.name,
-        "project_key": project.key,
-        "processing_options": _options(job),
+        **_identity(job),
+        **_project(job, "project_text"),
+        "processing_options": dict(job.request.options),
     }
 
 
 def results_body(job: Job, storage: Storage) -> JsonObject:
-    """Describe a job as `GET /jobs/{id}/results` does: only what has begun is listed."""
-    begun = [output for output in job.outputs if output.status != "pending"]
+    """Describe a job as `GET /jobs/{id}/results` does: only what has begun is listed.
+
+    Of a conversation and of images that are made again, also what waits.
+    """
+    outputs = job.outputs
+    listed = [
+        output
+        for output in outputs
+        if output.status != "pending" or output.version or job.conversation
+    ]
     ended = job.processed
-    return {
+    body = {
         **status_body(job),
-        "results": [image_result(job, output, storage) for output in begun],
+        "results": [image_result(job, output, storage) for output in listed],
         "summary": {
-            "total_images": len(job.outputs),
+            "total_images": len(outputs),
             "successful": job.successful,
             "failed": job.failed,
             "average_quality_score": 1.0 if job.successful else None,
@@ -58,27 +68,25 @@ def results_body(job: Job, storage: Storage) -> JsonObject:
         },
         "credits_used": job.credits_used,
     }
+    return body | _supplied(job, storage) if job.conversation else body
 
 
 def gallery_body(job: Job, storage: Storage, *, max_images: int) -> JsonObject:
     """Describe a job as `GET /gallery/by-job` does: every output is listed."""
-    project = job.request.project
+    outputs = job.outputs
     return {
         "job_id": job.job_id,
-        "job_type": "garment_recolor",
+        "job_type": job.request.kind,
         "job_status": job.status,
-        "identity_code": None,
-        "identity_name": None,
-        "project_id": project.number,
-        "project_name": project.name,
-        "project_key": project.key,
+        **_identity(job),
+        **_project(job, "project_name"),
         "created_at": iso(job.created),
         "updated_at": iso(job.updated),
         "created_by": "sandbox",
-        "total_images": len(job.outputs),
+        "total_images": len(outputs),
         "completed_images": job.successful,
         "failed_images": job.failed,
-        "images": [image_result(job, output, storage) for output in job.outputs[:max_images]],
+        "images": [image_result(job, output, storage) for output in outputs[:max_images]],
     }
 
 
@@ -90,23 +98,17 @@ def image_result(job: Job, output: Output, storage: Storage) -> JsonObject:
         "job_id": job.job_id,
         "image_index": output.image_index,
         "group_index": output.group_index,
-        "version": 0,
-        "original_filename": output.source.filename,
+        "version": output.version,
+        "original_filename": original_filename(output),
         "download_filename": download_name(output) if made else None,
-        "inputs": [
-            {
-                "full_size": storage.download_url(output.source.object_key),
-                "thumbnail": None,
-                "uuid": output.source.file_id,
-            }
-        ],
+        "inputs": [_input(source, storage) for source in output.shot.sources],
         "output": {
             "full_size": _link(output.full_key, storage),
             "thumbnail": _link(output.thumbnail_key, storage),
             "uuid": output.uuid if made else None,
         },
         "input_description": {},
-        "model_used": _engine(job) if made else None,
+        "model_used": output.model_used,
         "detail_needs_review": False,
         "detail_review_reason": None,
         "status": output.status,
@@ -123,21 +125,37 @@ def _link(key: str | None, storage: Storage) -> str | None:
     return storage.download_url(key) if key is not None else None
 
 
-def _engine(job: Job) -> str:
-    # The guide: auto runs the default engine, Google's Nano Banana 2.
-    return "nano_banana_2" if job.request.model == "auto" else job.request.model
-
-
-def _options(job: Job) -> dict[str, Any]:
-    request = job.request
+def _input(upload: Upload, storage: Storage) -> JsonObject:
     return {
-        "garment_label": request.garment_label,
-        "reference_image": request.reference_image and request.reference_image.file_id,
-        "reference_text": request.reference_text,
-        "instruction": request.instruction,
-        "num_variations": request.num_variations,
-        "processing_size": request.processing_size,
-        "model": request.model,
-        "use_anchor": request.use_anchor,
-        "add_ai_watermark": request.add_ai_watermark,
+        "full_size": storage.download_url(upload.object_key),
+        "thumbnail": None,
+        "uuid": upload.file_id,
+    }
+
+
+def _identity(job: Job) -> JsonObject:
+    cast = job.request.cast[0] if job.request.cast else None
+    return {"identity_code": cast and cast.code, "identity_name": cast and cast.name}
+
+
+def _project(job: Job, name: str) -> JsonObject:
+    # A job answer calls the number `project_id` and the string `project_key`; what it calls the
+    # name differs. A conversation has no project.
+    project = job.request.project
+    return {
+        "project_id": project and project.number,
+        name: project and project.name,
+        "project_key": project and project.key,
+    }
+
+
+def _supplied(job: Job, storage: Storage) -> JsonObject:
+    # The guide names the two lists and not what is in them; these shapes are invented.
+    return {
+        "edit_chat_attachments": [
+            {**_input(each, storage), "filename": each.filename} for each in job.attachments
+        ],
+        "edit_chat_identities": [
+            {"identity_code": each.code, "name": each.name} for each in job.cast
+        ],
     }

@@ -10,17 +10,24 @@ from contextlib import suppress
 import attrs
 
 from piktid_async.sandbox.spool import Spool, StoredObject
-from piktid_async.sandbox.state import Output, RecolorRequest
+from piktid_async.sandbox.state import Output
+from piktid_async.sandbox.work import Work
 
 # Rendering cannot be interrupted. A sandbox that stops waits this long for what is being
 # rendered, then leaves the thread to end by itself and throws its picture away.
 _GRACE = 0.3
+
+# The most variations that one instruction can have.
+_VARIATIONS = 8
 
 # One grey pixel.
 PLAIN_JPEG = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERX"
     "RTc4UG1RV19iZ2hnPk1xeXBkeFxlZ2P/wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAA"
     "AAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z"
+)
+PLAIN_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )
 
 
@@ -30,23 +37,14 @@ class RenderError(Exception):
 
 @attrs.frozen
 class Picture:
-    """A JPEG and its thumbnail."""
+    """A picture in the format that was asked for, and its thumbnail, a JPEG."""
 
     full: bytes
     thumbnail: bytes
 
 
-@attrs.frozen(kw_only=True)
-class _Work:
-    request: RecolorRequest
-    source: StoredObject
-    reference: StoredObject | None
-    variation: int
-    size: int
-
-
 class Renderer:
-    """Recolours uploaded images in a small thread pool."""
+    """Makes pictures in a small thread pool."""
 
     def __init__(self, *, spool: Spool, scale: float, enabled: bool) -> None:
         self._spool = spool
@@ -55,20 +53,22 @@ class Renderer:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="sandbox-render")
         self._running: set[Future[Picture]] = set()
 
-    async def render(self, request: RecolorRequest, output: Output) -> Picture:
+    async def render(self, output: Output) -> Picture:
         """Make one picture, or raise `RenderError`."""
+        shot = output.shot
         if not self._enabled:
             await asyncio.sleep(0)
-            return Picture(PLAIN_JPEG, PLAIN_JPEG)
-        swatch = request.reference_image
-        work = _Work(
-            request=request,
-            source=self._stored(output.source.object_key),
-            reference=self._stored(swatch.object_key) if swatch is not None else None,
-            variation=output.group_index,
-            size=max(1, round(request.processing_size * self._scale)),
+            return Picture(PLAIN_PNG if shot.format == "png" else PLAIN_JPEG, PLAIN_JPEG)
+        working = [output.working_key] if output.working_key is not None else []
+        keys = [*working, *(source.object_key for source in shot.sources)]
+        work = Work(
+            shot=shot,
+            sources=tuple(self._stored(key) for key in keys),
+            extra=tuple(self._stored(each.object_key) for each in shot.drawing.extra),
+            variation=output.group_index + _VARIATIONS * output.version,
+            scale=self._scale,
         )
-        future = self._pool.submit(_recolor, work)
+        future = self._pool.submit(_draw, work)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
@@ -90,24 +90,12 @@ class Renderer:
         return stored
 
 
-def _recolor(work: _Work) -> Picture:
+def _draw(work: Work) -> Picture:
     # Imported late: a sandbox that renders nothing needs neither Pillow nor NumPy.
-    from piktid_async.sandbox.imaging import ImagingError, recolor
+    from piktid_async.sandbox.drawing import draw
+    from piktid_async.sandbox.imaging import ImagingError
 
-    request = work.request
     try:
-        rendered = recolor(
-            work.source.path.read_bytes(),
-            reference_text=request.reference_text,
-            reference_image=work.reference.path.read_bytes()
-            if work.reference is not None
-            else None,
-            instruction=request.instruction,
-            garment_label=request.garment_label,
-            size=work.size,
-            variation=work.variation,
-            watermark=request.add_ai_watermark,
-        )
+        return Picture(*draw(work))
     except ImagingError as error:
         raise RenderError(str(error)) from error
-    return Picture(rendered.full, rendered.thumbnail)

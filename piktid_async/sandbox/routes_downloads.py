@@ -1,9 +1,10 @@
-"""Bulk download: a temporary URL that packs the results of a job."""
+"""Bulk download: a temporary URL that packs the results of one job or of several."""
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 
 import attrs
 from aiohttp import web
@@ -19,19 +20,22 @@ from piktid_async.sandbox.answers import (
 from piktid_async.sandbox.payloads import download_name
 from piktid_async.sandbox.routes_jobs import find_job
 from piktid_async.sandbox.spool import StoredObject
-from piktid_async.sandbox.state import Account, Job, iso
+from piktid_async.sandbox.state import Account, Job, Output, iso
 from piktid_async.sandbox.storage import Storage
+
+# https://docs.piktid.com/docs/v2/download/create_bulk_download_url__post
+MAX_IMAGES = 100
 
 
 @attrs.frozen
 class _Ticket:
-    job: Job
+    jobs: tuple[Job, ...]
     expires: float
 
 
 @attrs.frozen(kw_only=True)
 class DownloadRoutes:
-    """`/download` and `/download/{token}`."""
+    """`/download`, `/download/bulk` and `/download/{token}`."""
 
     account: Account
     storage: Storage
@@ -42,38 +46,61 @@ class DownloadRoutes:
         """List the routes."""
         return [
             web.post("/download", self.create),
+            web.post("/download/bulk", self.create_bulk),
             web.get("/download/{token}", self.fetch),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        """Make a URL that needs no token of the account."""
+        """Make a URL for one job."""
         job_id = (await json_object(request)).get("job_id")
         if not isinstance(job_id, str):
             raise invalid(problem("job_id", "Missing data for required field."))
-        job = find_job(self.account, job_id)
-        token, expires = secrets.token_urlsafe(24), time.time() + self.url_life
-        self.tickets[token] = _Ticket(job, expires)
-        url = request.url.origin() / "download" / token
-        return json_answer({"download_url": str(url), "expires": iso(expires)})
+        return self._ticket(request, (find_job(self.account, job_id),))
+
+    async def create_bulk(self, request: web.Request) -> web.Response:
+        """Make a URL for several jobs, so long as they do not hold too many images."""
+        job_ids = (await json_object(request)).get("job_ids")
+        if not isinstance(job_ids, list) or not all(isinstance(each, str) for each in job_ids):
+            raise invalid(problem("job_ids", "Must be a list of strings."))
+        if not job_ids:
+            raise invalid(problem("job_ids", "Must not be empty."))
+        jobs = tuple(find_job(self.account, job_id) for job_id in dict.fromkeys(job_ids))
+        count = sum(1 for job in jobs for _ in _made(job))
+        if count > MAX_IMAGES:
+            raise refuse(400, f"Too many images: {count}, at most {MAX_IMAGES} per download")
+        return self._ticket(request, jobs)
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:
-        """Stream the ZIP of what the job has made so far."""
+        """Stream the ZIP of what the jobs have made so far."""
         ticket = self.tickets.get(request.match_info["token"])
         if ticket is None or time.time() >= ticket.expires:
             raise refuse(404, "Download link not found or expired")
+        name = ticket.jobs[0].job_id if len(ticket.jobs) == 1 else "jobs"
         response = web.StreamResponse(
             headers={
                 "Content-Type": "application/zip",
-                "Content-Disposition": f'attachment; filename="{ticket.job.job_id}.zip"',
+                "Content-Disposition": f'attachment; filename="{name}.zip"',
             }
         )
-        members = self._members(ticket.job)
+        members = self._members(ticket.jobs)
         return await send_blocks(request, response, self.storage.spool.zip_blocks(members))
 
-    def _members(self, job: Job) -> dict[str, StoredObject]:
-        found = {
-            download_name(output): self.storage.spool.find(output.full_key)
-            for output in job.outputs
-            if output.full_key is not None
+    def _ticket(self, request: web.Request, jobs: tuple[Job, ...]) -> web.Response:
+        # The URL needs no token of the account.
+        token, expires = secrets.token_urlsafe(24), time.time() + self.url_life
+        self.tickets[token] = _Ticket(jobs, expires)
+        url = request.url.origin() / "download" / token
+        return json_answer({"download_url": str(url), "expires": iso(expires)})
+
+    def _members(self, jobs: tuple[Job, ...]) -> dict[str, StoredObject]:
+        # Two jobs may have outputs of the same name, so several jobs have a folder each.
+        return {
+            (f"{job.job_id}/" if len(jobs) > 1 else "") + download_name(output): stored
+            for job in jobs
+            for output in _made(job)
+            if (stored := self.storage.spool.find(output.full_key or "")) is not None
         }
-        return {name: stored for name, stored in found.items() if stored is not None}
+
+
+def _made(job: Job) -> Iterator[Output]:
+    return (output for output in job.outputs if output.full_key is not None)

@@ -71,11 +71,12 @@ class JobRoutes:
 
 def _wanted(job: Job, request: web.Request) -> bool:
     project = job.request.project
+    known = (str(project.number), project.key) if project is not None else ()
     return (
         # A job answer calls the number `project_id`, a request the key; both are understood.
-        _matches(query_list(request, "project_id"), str(project.number), project.key)
+        _matches(query_list(request, "project_id"), *known)
         and _matches(query_list(request, "job_id"), job.job_id)
-        and _matches(query_list(request, "job_type"), "garment_recolor")
+        and _matches(query_list(request, "job_type"), job.request.kind)
         and _matches(query_list(request, "status"), job.status)
         and _contains(job, request.query.get("search"))
     )
@@ -86,4 +87,5 @@ def _matches(wanted: set[str] | None, *values: str) -> bool:
 
 
 def _contains(job: Job, text: str | None) -> bool:
-    return not text or any(text in image.filename for image in job.request.images)
+    names = (source.filename for shot in job.request.shots for source in shot.sources)
+    return not text or any(text in name for name in names)

@@ -16,8 +16,9 @@ from piktid_async.sandbox.answers import (
     problem,
     refuse,
 )
+from piktid_async.sandbox.orders import Project, Upload
 from piktid_async.sandbox.paging import paged
-from piktid_async.sandbox.state import Account, Project, Upload, iso
+from piktid_async.sandbox.state import Account, iso
 from piktid_async.sandbox.storage import Storage, upload_key
 
 # Not `mimetypes`: its answers depend on the machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,8 @@ from piktid_async.sandbox.assembly import build
 from piktid_async.sandbox.books import Books
 from piktid_async.sandbox.faults import Faults
 from piktid_async.sandbox.settings import SandboxLimits, Settings
+
+EMAIL = "sandbox@example.com"
 
 
 class Sandbox:
@@ -42,6 +45,13 @@ class Sandbox:
         request_delay: float = 0.0,
         max_size: int = 4096,
         max_upload_bytes: int | None = None,
+        custom_dimensions: bool = True,
+        blocked_words: Iterable[str] = (),
+        post_process_seconds: float = 0.0,
+        password: str = "sandbox-password",
+        login_life: float = 30 * 86400.0,
+        vtryon_key: str = "sandbox-vtryon-key",
+        vtryon_seconds: float = 1.0,
         faults: Faults | None = None,
     ) -> None:
         """Choose how the server behaves; nothing is opened yet.
@@ -50,15 +60,21 @@ class Sandbox:
         - `credits`: what the account starts with.
         - `limits`: `True` for the documented ones, `None` or `False` for none.
         - `seconds_per_image`: how long one output takes, beside the work itself.
-        - `image_scale`: edge of an output = `processing_size` x this.
+        - `image_scale`: edge of an output = its documented size x this; an exact size, too.
         - `render`: `False` gives every output the same tiny JPEG, for load tests.
         - `retention`: seconds that a notification is kept for replay.
         - `keepalive`: seconds of silence before a comment on the stream.
         - `url_life`: seconds that signed URLs and ZIP links are good for.
         - `visible_after`: seconds after the 202 for which the status answers 404.
         - `request_delay`: seconds put before each answer.
-        - `max_size`: the largest `processing_size` of the plan; above it 403.
+        - `max_size`: the largest size of the plan, 1024, 2048 or 4096; above it 403.
         - `max_upload_bytes`: the largest upload; the documentation names no limit.
+        - `custom_dimensions`: whether the plan allows outputs of an exact size; if not 403.
+        - `blocked_words`: words of an Image Playground prompt that answer 403.
+        - `post_process_seconds`: how long post-processing goes on after a job has completed.
+        - `password`: for a login with the address `sandbox.email`.
+        - `login_life`: seconds that the token of a login is good for.
+        - `vtryon_seconds`: how long a Vtryon task takes, beside the work itself.
         """
         if limits is True:
             limits = SandboxLimits()
@@ -78,6 +94,14 @@ class Sandbox:
             request_delay=request_delay,
             max_size=max_size,
             max_upload_bytes=max_upload_bytes,
+            custom_dimensions=custom_dimensions,
+            blocked_words=blocked_words,
+            post_process_seconds=post_process_seconds,
+            email=EMAIL,
+            password=password,
+            login_life=login_life,
+            vtryon_key=vtryon_key,
+            vtryon_seconds=vtryon_seconds,
         )
         self.faults: Faults = faults if faults is not None else Faults()
         """What goes wrong. May be changed at any time."""
@@ -87,8 +111,18 @@ class Sandbox:
 
     @property
     def token(self) -> str:
-        """The only token that this server accepts."""
+        """A token that never expires. Those made by `POST /auth/token` are accepted, too."""
         return self._settings.token
+
+    @property
+    def email(self) -> str:
+        """The address that logs in."""
+        return self._settings.email
+
+    @property
+    def password(self) -> str:
+        """The password that goes with it."""
+        return self._settings.password
 
     @property
     def url(self) -> str:
@@ -96,6 +130,18 @@ class Sandbox:
         if not self._parts.api.url:
             raise RuntimeError("the sandbox has no URL before it is started")
         return self._parts.api.url
+
+    @property
+    def vtryon_key(self) -> str:
+        """The only key that the Vtryon API accepts."""
+        return self._settings.vtryon_key
+
+    @property
+    def vtryon_url(self) -> str:
+        """Base URL of the Vtryon API, an origin of its own."""
+        if not self._parts.vtryon.url:
+            raise RuntimeError("the sandbox has no URL before it is started")
+        return self._parts.vtryon.url
 
     @property
     def books(self) -> Books:
@@ -132,6 +178,14 @@ class Sandbox:
     def emit(self, name: str, data: JsonObject) -> int:
         """Make a notification out of nowhere, such as one of somebody else's job."""
         return self._parts.board.emit(name, data)
+
+    async def webhooks_idle(self) -> None:
+        """Return when the webhook has had everything so far, or would not take it."""
+        await self._parts.webhooks.idle()
+
+    def expire_tokens(self) -> None:
+        """Let every token that was made here expire now; `token` and refresh tokens do not."""
+        self._parts.tokens.expire()
 
     async def cut_streams(self) -> None:
         """Hang up on every open event stream, and return when all have gone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 from attrs import validators
@@ -32,8 +32,14 @@ class SandboxLimits:
     """Jobs that may be pending or processing at once, pooled over the batch services."""
     per_minute: Mapping[str, int] = attrs.field(factory=lambda: dict(DOCUMENTED_PER_MINUTE))
     """Requests that each endpoint takes within one window."""
+    identities: int = attrs.field(default=50, validator=_above_zero)
+    """Identities of one's own that an account can hold."""
     window: float = attrs.field(default=60.0, validator=_positive)
     """Length of the "minute" in seconds; tests make it shorter."""
+
+
+def _words(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word.lower() for word in words)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,4 +60,12 @@ class Settings:
     visible_after: float = attrs.field(validator=_not_negative)
     request_delay: float = attrs.field(validator=_not_negative)
     max_size: int = attrs.field(validator=_above_zero)
+    custom_dimensions: bool
+    blocked_words: frozenset[str] = attrs.field(converter=_words)
+    post_process_seconds: float = attrs.field(validator=_not_negative)
     max_upload_bytes: int | None = attrs.field(validator=validators.optional(_above_zero))
+    email: str
+    password: str
+    login_life: float = attrs.field(validator=_positive)
+    vtryon_key: str
+    vtryon_seconds: float = attrs.field(validator=_not_negative)

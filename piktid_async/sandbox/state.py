@@ -1,20 +1,30 @@
-"""What the account holds: projects, uploaded files, jobs and credits. No I/O."""
+"""What the account holds: projects, uploaded files, identities, jobs and credits. No I/O."""
 
 from __future__ import annotations
 
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import attrs
 
+from piktid_async.sandbox.orders import POOLED_KINDS, Cast, Order, Project, Shot, Upload
+
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 
-# https://docs.piktid.com/docs/v2/garment-recolor, "Output options"
-CREDITS_PER_OUTPUT = {1024: 3.0, 2048: 5.0, 4096: 10.0}
+# A conversation is a job that is held at `completed` and goes on in new generations.
+# https://docs.piktid.com/docs/v2/image-playground, "Tracking progress"
+CONVERSATION = "edit_chat"
+
+# Every account can use the identities that the service brings along. The guides show their codes
+# as `default-pro-xxxxxxxx`; these codes and names are invented.
+DEFAULT_IDENTITIES = tuple(
+    Cast(code=f"default-pro-{number:08}", name=name)
+    for number, name in enumerate(("Aria", "Noor", "Mateo", "Ines", "Kofi", "Yuki"), 1)
+)
 
 
 def iso(moment: float) -> str:
@@ -22,75 +32,53 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@attrs.frozen(kw_only=True)
-class Project:
-    """A project; `key` is what requests carry, `number` what job answers call `project_id`."""
-
-    number: int
-    key: str
-    name: str
-    created: float
-
-
-@attrs.frozen(kw_only=True)
-class Upload:
-    """An upload ticket, and the file that may have arrived for it."""
-
-    file_id: str
-    filename: str
-    content_type: str
-    object_key: str
-    """Where the storage keeps the bytes."""
-
-
-@attrs.frozen(kw_only=True)
-class RecolorRequest:
-    """A checked body of `POST /garment-recolor`."""
-
-    project: Project
-    images: tuple[Upload, ...]
-    garment_label: str | None
-    reference_image: Upload | None
-    reference_text: str | None
-    instruction: str | None
-    num_variations: int
-    processing_size: int
-    model: str
-    post_process: bool
-    use_anchor: bool
-    add_ai_watermark: bool
+class KnownIdentity(Protocol):
+    """As much of an identity as a job needs to know."""
 
     @property
-    def total_outputs(self) -> int:
-        """Outputs of the whole job."""
-        return len(self.images) * self.num_variations
+    def code(self) -> str:
+        """What requests carry."""
 
     @property
-    def credits_per_output(self) -> float:
-        """Price of one successful output."""
-        return CREDITS_PER_OUTPUT[self.processing_size]
-
-    @property
-    def credits(self) -> float:
-        """Price of the job when every output succeeds."""
-        return self.total_outputs * self.credits_per_output
+    def name(self) -> str:
+        """What people call it."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Output:
-    """One picture of a job, asked for or made."""
+    """One version of one picture of a job, asked for or made."""
 
     number: int
     uuid: str
-    image_index: int
-    group_index: int
-    source: Upload
+    shot: Shot
+    version: int = 0
     status: JobStatus = "pending"
     error_message: str | None = None
+    model_used: str | None = None
     full_key: str | None = None
     thumbnail_key: str | None = None
+    working_key: str | None = None
+    """The earlier output that a generation of a conversation goes on from."""
     processing_time: float | None = None
+    settled: bool = False
+    """Whether it was charged, or found to be free."""
     created: float
+    updated: float
+
+    @property
+    def image_index(self) -> int:
+        """Which input, instruction or generation."""
+        return self.shot.image_index
+
+    @property
+    def group_index(self) -> int:
+        """Which variation."""
+        return self.shot.group_index
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.status in ("completed", "failed")
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -98,26 +86,43 @@ class Job:
     """One job and its outputs."""
 
     job_id: str
-    request: RecolorRequest
-    outputs: tuple[Output, ...]
+    request: Order
+    history: list[Output]
+    """Every version of every output, in the order they were asked for."""
     created: float
     updated: float
     status: JobStatus = "pending"
     post_processing_status: str | None = None
+    post_processing_error: str | None = None
     error_message: str | None = None
     credits_used: float = 0.0
+    attachments: list[Upload] = attrs.field(factory=list)
+    """Images that were supplied to a conversation."""
+    cast: list[Cast] = attrs.field(factory=list)
+    """Identities that were supplied to a conversation."""
     answered: float | None = None
     """When the 202 went out (or would have), on the monotonic clock."""
 
     @property
+    def conversation(self) -> bool:
+        """Whether it is one, to which each call adds a generation."""
+        return self.request.kind == CONVERSATION
+
+    @property
     def active(self) -> bool:
-        """Whether the job still holds a slot and a reservation of credits."""
-        return self.status in ("pending", "processing")
+        """Whether the job still holds a slot."""
+        return self.request.kind in POOLED_KINDS and self.status in ("pending", "processing")
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The newest version of each output."""
+        newest = {(each.image_index, each.group_index): each for each in self.history}
+        return list(newest.values())
 
     @property
     def processed(self) -> int:
         """Outputs that have ended, well or badly."""
-        return self.successful + self.failed
+        return sum(output.ended for output in self.outputs)
 
     @property
     def successful(self) -> int:
@@ -137,8 +142,12 @@ class Account:
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
+        self.identities: dict[str, KnownIdentity] = {each.code: each for each in DEFAULT_IDENTITIES}
+        """By their codes."""
         self.credits_left: float = credits_
         self.credits_charged: float = 0.0
+        self.reserved: float = 0.0
+        """What the outputs that have not been settled may still cost."""
         self._numbers = itertools.count(1)
 
     def project_named(self, name: str) -> Project | None:
@@ -152,41 +161,54 @@ class Account:
         self.projects[key] = project
         return project
 
-    def add_job(self, request: RecolorRequest) -> Job:
+    def find_identity(self, code: str) -> Cast | None:
+        """Find an identity that a job may use."""
+        found = self.identities.get(code)
+        return None if found is None else Cast(code=found.code, name=found.name)
+
+    def add_job(self, request: Order) -> Job:
         """Book a job; nothing runs yet."""
         now = time.time()
         job = Job(
             job_id=f"job_{uuid.uuid4().hex}",
             request=request,
-            outputs=tuple(self._plan(request, now)),
+            history=[self._output(shot, now) for shot in request.shots],
             created=now,
             updated=now,
         )
         self.jobs[job.job_id] = job
         return job
 
+    def add_shots(self, job: Job, shots: Iterable[Shot]) -> list[Output]:
+        """Book more outputs of a job."""
+        added = [self._output(shot, time.time()) for shot in shots]
+        job.history += added
+        return added
+
+    def add_version(self, job: Job, old: Output) -> Output:
+        """Book one more version of an output; the old ones stay."""
+        new = self._output(old.shot, time.time())
+        new.version, new.working_key = old.version + 1, old.working_key
+        job.history.append(new)
+        return new
+
     def active_jobs(self) -> list[Job]:
         """List the jobs that have not ended."""
         return [job for job in self.jobs.values() if job.active]
 
-    def reserved(self) -> float:
-        """Sum up what the running jobs may still cost."""
-        return sum(job.request.credits for job in self.active_jobs())
-
     def charge(self, job: Job) -> None:
         """Take the credits of the outputs that were made. Failed ones are free."""
-        job.credits_used = job.successful * job.request.credits_per_output
-        self.credits_left -= job.credits_used
-        self.credits_charged += job.credits_used
+        for output in job.history:
+            if output.ended and not output.settled:
+                output.settled = True
+                self.reserved -= output.shot.credits
+                price = output.shot.credits if output.status == "completed" else 0.0
+                job.credits_used += price
+                self.credits_left -= price
+                self.credits_charged += price
 
-    def _plan(self, request: RecolorRequest, now: float) -> Iterator[Output]:
-        for image_index, source in enumerate(request.images):
-            for group_index in range(request.num_variations):
-                yield Output(
-                    number=next(self._numbers),
-                    uuid=str(uuid.uuid4()),
-                    image_index=image_index,
-                    group_index=group_index,
-                    source=source,
-                    created=now,
-                )
+    def _output(self, shot: Shot, now: float) -> Output:
+        self.reserved += shot.credits
+        return Output(
+            number=next(self._numbers), uuid=str(uuid.uuid4()), shot=shot, created=now, updated=now
+        )

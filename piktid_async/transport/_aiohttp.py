@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 import aiohttp
 import attrs
-import orjson
 from yarl import URL
 
 from piktid_async.errors import ConnectionFailedError, ResponseFormatError, SessionClosedError
 from piktid_async.protocol.messages import Request, Response
 from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
+from piktid_async.transport._form import FormPayload, content_of
 from piktid_async.transport._mapping import Probe, mapped, mark_sent, send_once
 from piktid_async.transport._payload import BodyPayload
 from piktid_async.transport.base import Put
-from piktid_async.transport.tokens import Tokens
+from piktid_async.transport.tokens import Tokens, bearer
 from piktid_async.types import Secret
 from piktid_async.version import __version__
 
@@ -47,6 +47,8 @@ class NetworkConfig:
     upload_concurrency: int
     download_concurrency: int
     proxy: str | None = attrs.field(default=None, repr=False)
+    credentials: Callable[[Secret], dict[str, str]] = bearer
+    """The headers that carry the token."""
 
 
 class AiohttpTransport:
@@ -150,20 +152,25 @@ class AiohttpTransport:
 
     async def _send(self, request: Request, token: Secret) -> Response:
         probe = Probe()
-        data = None if request.json is None else orjson.dumps(request.json)
-        with mapped(request.call, probe):
-            async with self._session("api").request(
-                request.method,
-                self._url(request),
-                data=data,
-                # In no variable of ours: error trackers send those along.
-                headers=_headers(token, "application/json")
-                | ({} if data is None else {"Content-Type": "application/json"}),
-                allow_redirects=False,
-                trace_request_ctx=probe,
-            ) as response:
-                with self._following(response):
-                    return await _whole(response, request.call)
+        data, headers = content_of(request)
+        try:
+            with mapped(request.call, probe):
+                async with self._session("api").request(
+                    request.method,
+                    self._url(request),
+                    data=data,
+                    # In no variable of ours: error trackers send those along.
+                    headers=headers | self._headers(token, "application/json"),
+                    allow_redirects=False,
+                    trace_request_ctx=probe,
+                ) as response:
+                    with self._following(response):
+                        return await _whole(response, request.call)
+        except ConnectionFailedError:
+            if not isinstance(data, FormPayload) or data.failure is None:
+                raise
+        # Not inside the handler: what our side raised has nothing to do with the connection.
+        raise data.failure
 
     async def _open_stream(
         self, request: Request, token: Secret, idle: float
@@ -174,7 +181,7 @@ class AiohttpTransport:
                 return await self._session("stream").get(
                     self._url(request),
                     # Compression would let a proxy hold events back.
-                    headers=_headers(token, "text/event-stream")
+                    headers=self._headers(token, "text/event-stream")
                     | {"Cache-Control": "no-cache", "Accept-Encoding": "identity"},
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
@@ -194,6 +201,12 @@ class AiohttpTransport:
             self._responses.discard(response)
             # Nothing is lost: a connection whose answer was read whole has gone back already.
             response.close()
+
+    def _headers(self, token: Secret, accept: str) -> dict[str, str]:
+        return self._config.credentials(token) | {
+            "Accept": accept,
+            "User-Agent": f"piktid-async/{__version__}",
+        }
 
     def _url(self, request: Request) -> URL:
         url = URL(self._config.base_url + request.path, encoded=True)
@@ -280,14 +293,6 @@ class _Download:
     def blocks(self) -> AsyncIterator[bytes]:
         """Yield the bytes as they come."""
         return _Blocks(self._response, self._call)
-
-
-def _headers(token: Secret, accept: str) -> dict[str, str]:
-    return {
-        "Authorization": f"Bearer {token.reveal()}",
-        "Accept": accept,
-        "User-Agent": f"piktid-async/{__version__}",
-    }
 
 
 def _parsed(url: str) -> URL:

@@ -8,32 +8,9 @@ from typing import Protocol
 
 import attrs
 
+from piktid_async.protocol.messages import Body as Body
+from piktid_async.protocol.messages import Reader as Reader
 from piktid_async.protocol.messages import Request, Response
-
-
-class Reader(Protocol):
-    """One pass over a source's bytes."""
-
-    async def read(self) -> bytes:
-        """Return the next block; b"" when there is no more."""
-
-    def close(self) -> None:
-        """Let go of the source. Must not wait: the answer may have come already."""
-
-
-class Body(Protocol):
-    """Bytes to upload, which can be read once per attempt."""
-
-    @property
-    def label(self) -> str:
-        """How errors name the source."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-
-    def open(self) -> Reader:
-        """Begin a pass; raises `UploadError` if the source cannot be read again."""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from piktid_async.errors import ConfigurationError
 from piktid_async.types import Secret
 
-TokenSource: TypeAlias = "Secret | Callable[[], Awaitable[str]]"
+TokenSource: TypeAlias = "Secret | LiveSource | Callable[[], Awaitable[str]]"
+
+
+@runtime_checkable
+class LiveSource(Protocol):
+    """A source that knows its token's age, so that it is asked before each request."""
+
+    async def __call__(self) -> str:
+        """Return a token to use now."""
+
+    async def fresh_token(self, refused: str | None = None) -> str:
+        """Return a token to use now, and not the one that was refused."""
 
 
 class Tokens:
@@ -21,13 +32,17 @@ class Tokens:
         self._lock = asyncio.Lock()
 
     async def current(self) -> Secret:
-        """Return the token, asking its source the first time."""
+        """Return the token, asking its source the first time, or always if it is a live one."""
+        if isinstance(self._source, LiveSource):
+            return checked_token(await self._source.fresh_token())
         return self._current or await self._ask(stale=None)
 
     async def renew(self, stale: Secret) -> Secret | None:
         """Return a newer token than the refused one; None if the source is a fixed text."""
         if isinstance(self._source, Secret):
             return None
+        if isinstance(self._source, LiveSource):
+            return checked_token(await self._source.fresh_token(refused=stale.reveal()))
         return await self._ask(stale=stale)
 
     async def _ask(self, stale: Secret | None) -> Secret:
@@ -37,6 +52,11 @@ class Tokens:
             assert not isinstance(self._source, Secret)
             self._current = checked_token(await self._source())
             return self._current
+
+
+def bearer(token: Secret) -> dict[str, str]:
+    """Return the header that carries the token to the On-Model API."""
+    return {"Authorization": f"Bearer {token.reveal()}"}
 
 
 def checked_token(token: object) -> Secret:

@@ -50,7 +50,8 @@ def environment(**changes: str | None) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith("PIKTID_") and key not in {"FORCE_COLOR", "TTY_COMPATIBLE"}
+        if not key.startswith(("PIKTID_", "VTRYON_"))
+        and key not in {"FORCE_COLOR", "TTY_COMPATIBLE"}
     }
     return kept | {key: value for key, value in changes.items() if value is not None}
 

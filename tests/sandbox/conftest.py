@@ -143,6 +143,37 @@ class Caller:
         assert status == 202, body
         return body
 
+    async def run(self, path: str, body: Any) -> str:
+        """Run any batch job to its end and return its id."""
+        stream = await self.stream()
+        status, answer = await self.post(path, body)
+        assert status == 202, answer
+        job_id: str = answer["job_id"]
+        await stream.until_ended(job_id)
+        stream.response.close()
+        return job_id
+
+    async def generate(self, **body: Any) -> tuple[str, list[Any]]:
+        """Run one Image Playground generation; return the job's id and its image results."""
+        stream = await self.stream()
+        await stream.synced()
+        status, answer = await self.post("/edit-chat", body)
+        assert status == 202, answer
+        notes = []
+        while len(notes) < body.get("num_variations", 1):
+            note = await stream.live()
+            if note["name"] == "image_result" and note["data"]["id_task"] == answer["job_id"]:
+                notes.append(note["data"])
+        stream.response.close()
+        job_id: str = answer["job_id"]
+        return job_id, notes
+
+    async def results(self, job_id: str) -> Any:
+        """Return the results of a job."""
+        status, body = await self.get(f"/jobs/{job_id}/results")
+        assert status == 200, body
+        return body
+
     async def stream(self, **params: str) -> Stream:
         response = await self.http.get(
             f"{self.sandbox.url}/notifications/events",

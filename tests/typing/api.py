@@ -33,6 +33,7 @@ from piktid_async import (
     UploadOutcome,
     UploadProgress,
 )
+from piktid_async.vtryon import ColorChange, Recolor, Task, TaskResult, VtryonSession
 
 
 async def fresh_token() -> str:
@@ -123,3 +124,21 @@ async def notifications(session: Session, job: Job) -> None:
             await note.ack()
     async for note in job.events():
         assert_type(note, Notification)
+
+
+async def vtryon() -> None:
+    async with VtryonSession("key", base_url="https://host", poll_interval=3) as session:
+        change = ColorChange("blouse", "royal blue")
+        recolor = Recolor(pose_image_generation_id=936, color_changes=[change], image_quality="4k")
+        assert_type(recolor.color_changes, tuple[ColorChange, ...])
+        task = assert_type(await session.recolor(recolor), Task)
+        assert_type((task.id, task.status, task.done), tuple[int, str, bool])
+        assert_type(task.result_url, str | None)
+        assert_type(await task, TaskResult)
+        result = assert_type(await task.result(timeout=60), TaskResult)
+        assert_type((result.id, result.status, result.result_url), tuple[int, str, str | None])
+        assert_type(await task.download("look.jpg"), Path)
+        async for each in session.tasks(page_size=10):
+            assert_type(each, Task)
+        await session.delete(task)
+        await session.delete(session.task(501).id)

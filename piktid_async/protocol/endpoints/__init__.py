@@ -3,9 +3,32 @@
 A file per family; their functions are also names of this package.
 """
 
+from piktid_async.protocol.endpoints.account import (
+    asset,
+    asset_of_row,
+    create_token,
+    credit_usage,
+    delete_assets,
+    group_usage,
+    list_assets,
+    list_tokens,
+    login,
+    refresh,
+    token_of_row,
+)
 from piktid_async.protocol.endpoints.anything import anything
 from piktid_async.protocol.endpoints.building import Page
 from piktid_async.protocol.endpoints.gallery import GalleryJob, gallery_job_of_row, gallery_jobs
+from piktid_async.protocol.endpoints.identities import (
+    identity,
+    identity_of_row,
+    identity_status,
+    list_identities,
+    promote_draft,
+    update_identity,
+    upload_identity,
+    upload_pov,
+)
 from piktid_async.protocol.endpoints.jobs import (
     ZipTicket,
     fail_stuck_images,
@@ -19,9 +42,27 @@ from piktid_async.protocol.endpoints.jobs import (
     stuck_images,
 )
 from piktid_async.protocol.endpoints.notifications import acknowledge, events
+from piktid_async.protocol.endpoints.presets import (
+    create_category,
+    create_preset,
+    delete_presets,
+    duplicate_category,
+    preset,
+    preset_from_image,
+    preset_from_text,
+    update_category,
+    update_preset,
+)
 from piktid_async.protocol.endpoints.projects import create_project, list_projects, project_of_row
 from piktid_async.protocol.endpoints.submissions import submit
+from piktid_async.protocol.endpoints.summaries import (
+    job_summary_of_row,
+    list_job_summaries,
+    list_project_summaries,
+    project_summary_of_row,
+)
 from piktid_async.protocol.endpoints.uploads import UploadTicket, request_upload
+from piktid_async.protocol.endpoints.webhooks import register_webhook
 
 __all__ = [
     "GalleryJob",
@@ -30,21 +71,54 @@ __all__ = [
     "ZipTicket",
     "acknowledge",
     "anything",
+    "asset",
+    "asset_of_row",
+    "create_category",
+    "create_preset",
     "create_project",
+    "create_token",
+    "credit_usage",
+    "delete_assets",
+    "delete_presets",
+    "duplicate_category",
     "events",
     "fail_stuck_images",
     "gallery_job_of_row",
     "gallery_jobs",
+    "group_usage",
+    "identity",
+    "identity_of_row",
+    "identity_status",
     "job_results",
     "job_status",
+    "job_summary_of_row",
     "job_versions",
+    "list_assets",
+    "list_identities",
+    "list_job_summaries",
+    "list_project_summaries",
     "list_projects",
+    "list_tokens",
+    "login",
+    "preset",
+    "preset_from_image",
+    "preset_from_text",
     "project_of_row",
+    "project_summary_of_row",
+    "promote_draft",
+    "refresh",
     "regenerate",
+    "register_webhook",
     "request_bulk_zip",
     "request_upload",
     "request_zip",
     "stuck_image_of_row",
     "stuck_images",
     "submit",
+    "token_of_row",
+    "update_category",
+    "update_identity",
+    "update_preset",
+    "upload_identity",
+    "upload_pov",
 ]

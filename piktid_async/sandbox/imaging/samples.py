@@ -71,10 +71,11 @@ _SCENES = (
 
 def sample_photos(count: int = 6, *, size: int = 1200) -> list[SamplePhoto]:
     """Draw product photos with a long edge of `size` pixels (4:5 upright)."""
-    return [_photo(index, size) for index in range(count)]
+    return [sample_photo(index, size=size) for index in range(count)]
 
 
-def _photo(index: int, size: int) -> SamplePhoto:
+def sample_photo(index: int, *, size: int = 1200) -> SamplePhoto:
+    """Draw one of them."""
     scene = _SCENES[index % len(_SCENES)]
     rng = np.random.default_rng(1000 + index)
     sheet = Sheet(_wall(_linear(scene.wall), size, rng), rng=rng)

@@ -1,0 +1,1 @@
+"""Checks requests for jobs against the guides, one module for each kind of job."""

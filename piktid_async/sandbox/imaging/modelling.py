@@ -1,0 +1,97 @@
+"""Rounded shapes on a clear layer: what bodies are made of."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from piktid_async.sandbox.imaging.cloth import Curve, smooth
+from piktid_async.sandbox.imaging.spaces import Floats
+from piktid_async.sandbox.imaging.words import Rgb8
+
+_FINE = 2
+
+
+class Modelling:
+    """A layer in the making. Lengths are fractions of its height; x is counted from the middle."""
+
+    def __init__(self, height: int, *, wide: float) -> None:
+        self.height: int = height
+        self.layer: Image.Image = Image.new("RGBA", (round(wide * height), height))
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point lies in pixels."""
+        return self.layer.width / 2 + x * self.height, y * self.height
+
+    def add(
+        self, outline: tuple[Curve, ...], color: Rgb8, *, relief: float = 0.012, lift: float = 0.25
+    ) -> None:
+        """Lay on a rounded shape; `relief` is how far its edge bends, `lift` its shadow."""
+        points = [self.pixel(*point) for curve in outline for point in smooth(curve)]
+        margin = math.ceil(3 * relief * self.height) + 4
+        left = math.floor(min(x for x, _ in points)) - margin
+        top = math.floor(min(y for _, y in points)) - margin
+        size = (
+            math.ceil(max(x for x, _ in points)) + margin - left,
+            math.ceil(max(y for _, y in points)) + margin - top,
+        )
+        fine = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
+        corners = [((x - left) * _FINE, (y - top) * _FINE) for x, y in points]
+        ImageDraw.Draw(fine).polygon(corners, fill=255)
+        cover = fine.resize(size, Image.Resampling.BOX)
+        self._shadow(cover, (left, top), lift)
+        tone = _tone(cover, relief * self.height)
+        shaded = np.clip(tone[..., None] * np.array(color, np.float32), 0, 255).astype(np.uint8)
+        piece = Image.fromarray(shaded)
+        piece.putalpha(cover)
+        whole = Image.new("RGBA", self.layer.size)
+        whole.paste(piece, (left, top))
+        self.layer.alpha_composite(whole)
+
+    def limb(self, path: Curve, widths: tuple[float, ...], color: Rgb8, *, lift: float = 0.2) -> None:
+        """Lay on a limb along a path, with its half widths at each point."""
+        left: list[tuple[float, float]] = []
+        right: list[tuple[float, float]] = []
+        for index, ((x, y), half) in enumerate(zip(path, widths, strict=True)):
+            before, after = path[max(0, index - 1)], path[min(len(path) - 1, index + 1)]
+            dx, dy = after[0] - before[0], after[1] - before[1]
+            long = math.hypot(dx, dy) or 1.0
+            left.append((x - dy / long * half, y + dx / long * half))
+            right.append((x + dy / long * half, y - dx / long * half))
+        relief = 0.55 * sum(widths) / len(widths)
+        self.add((tuple(left), tuple(reversed(right))), color, relief=relief, lift=lift)
+
+    def paste(self, layer: Image.Image, box: tuple[float, float, float, float]) -> None:
+        """Lay on a picture, stretched to left, top, right, bottom."""
+        left, top = self.pixel(box[0], box[1])
+        right, bottom = self.pixel(box[2], box[3])
+        size = (max(1, round(right - left)), max(1, round(bottom - top)))
+        piece = layer.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
+        whole = Image.new("RGBA", self.layer.size)
+        whole.paste(piece, (round(left), round(top)))
+        self._shadow(whole.getchannel("A"), (0, 0), 0.3)
+        self.layer.alpha_composite(whole)
+
+    def _shadow(self, cover: Image.Image, corner: tuple[int, int], lift: float) -> None:
+        """Darken what is below, and only that."""
+        if lift <= 0:
+            return
+        step = max(1, round(0.004 * self.height))
+        whole = Image.new("L", self.layer.size)
+        whole.paste(cover, (corner[0] + step, corner[1] + 2 * step))
+        soft = whole.filter(ImageFilter.GaussianBlur(0.006 * self.height))
+        dark = Image.new("RGB", self.layer.size, (18, 12, 12))
+        veil = soft.point(lambda value: value * lift)
+        below = Image.composite(dark, self.layer.convert("RGB"), veil)
+        below.putalpha(self.layer.getchannel("A"))
+        self.layer = below
+
+
+def _tone(cover: Image.Image, radius: float) -> Floats:
+    """Light a rounded shape from the upper left; its middle gives 1."""
+    soft = np.asarray(cover.filter(ImageFilter.GaussianBlur(max(0.6, radius))), np.float32) / 255
+    relief = np.float32(1.5 * radius) * np.sin(np.clip(soft, 0, 1) * np.float32(math.pi / 2))
+    down, right = np.gradient(relief)
+    facing = (0.74 + 0.38 * right + 0.42 * down) / np.sqrt(1 + down**2 + right**2)
+    tone: Floats = (0.42 + 0.58 * np.clip(facing / 0.74, 0, 1.35)).astype(np.float32)
+    return tone
