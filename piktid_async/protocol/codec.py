@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from types import GenericAlias
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 from cattrs import Converter, transform_error
@@ -25,13 +26,13 @@ from piktid_async.types import Json, JsonObject
 T = TypeVar("T")
 
 
-def structure(call: str, value: Json, kind: type[T]) -> T:
+def structure(call: str, value: Json, kind: type[T], *, path: str = "$") -> T:
     """Build a model; raise `ResponseFormatError` with the path of what does not fit."""
     try:
         return _converter.structure(value, kind)
     except Exception as error:
         # cattrs raises groups of whatever a hook raised; the paths are the useful part.
-        paths = "; ".join(transform_error(error, path="$")[:5])
+        paths = "; ".join(transform_error(error, path=path)[:5])
         raise ResponseFormatError(call, paths) from None
 
 
@@ -41,7 +42,7 @@ def notification(wire: WireNotification) -> Notification:
 
 
 def output_from_event(wire: WireNotification) -> Output | None:
-    """Build the output that an `image_result` tells of; None while it is not settled or unfit."""
+    """Build the output that an `image_result` tells of, settled or not; None if it is unfit."""
     payload = _payload(wire)
     if not isinstance(payload, ImageResult) or wire.job_id is None:
         return None
@@ -60,24 +61,23 @@ def output_from_event(wire: WireNotification) -> Output | None:
 def job_result(call: str, body: JsonObject) -> JobResult:
     """Build a result from the answer of `GET /jobs/{id}/results`."""
     rows = body.get("results")
-    flat: list[Json] = [
-        _flat(row, body.get("job_id")) if isinstance(row, dict) else row
-        for row in (rows if isinstance(rows, list) else [])
-    ]
+    if isinstance(rows, list):
+        rows = [_flat(row, body.get("job_id")) if isinstance(row, dict) else row for row in rows]
+    outputs = structure(call, [] if rows is None else rows, tuple[Output, ...], path="$.results")
     result = structure(
         call,
         {
             "job_id": body.get("job_id"),
             "kind": body.get("job_type") or "",
             "status": body.get("status"),
-            "outputs": flat,
+            "outputs": [],
             "summary": body.get("summary") or {},
             "credits_used": body.get("credits_used"),
             "error_message": body.get("error_message"),
         },
         JobResult,
     )
-    return attrs.evolve(result, outputs=tuple(sorted(result.outputs, key=lambda each: each.key)))
+    return attrs.evolve(result, outputs=tuple(sorted(outputs, key=lambda each: each.key)))
 
 
 def _payload(wire: WireNotification) -> Payload:
@@ -85,7 +85,7 @@ def _payload(wire: WireNotification) -> Payload:
     if kind is None:
         return UnknownPayload()
     try:
-        return structure(wire.name, wire.data, kind)
+        return structure(wire.name, _without_nulls(wire.data), kind)
     except ResponseFormatError as error:
         return UnknownPayload(reason=error.reason)
 
@@ -95,12 +95,18 @@ def _flat(row: JsonObject, job_id: Json) -> Json:
     output = row.get("output")
     links = output if isinstance(output, dict) else {}
     return {
-        **{key: value for key, value in row.items() if value is not None},
+        **_without_nulls(row),
         "job_id": row.get("job_id") or job_id,
         "group_index": row.get("group_index") or 0,
+        "status": row.get("status") or "pending",
         "url": links.get("full_size") or row.get("url"),
         "thumbnail_url": links.get("thumbnail"),
     }
+
+
+def _without_nulls(row: JsonObject) -> JsonObject:
+    # The reference allows null for every field of an image; it says no more than absence.
+    return {key: value for key, value in row.items() if value is not None}
 
 
 _PAYLOADS: Mapping[str, type[BatchEdit | ImageResult | IdentityPreprocessing]] = {
@@ -122,12 +128,29 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return check
 
 
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _tuple_of_list(kind: Any) -> Callable[[Any, Any], Any]:
+    # cattrs would make ('a', 'b') of "ab", and the keys of an object.
+    items: Any = GenericAlias(list, get_args(kind)[0])
+
+    def check(value: Any, _: Any) -> Any:
+        if type(value) is not list:
+            raise TypeError(f"list expected, {type(value).__name__} found")
+        return tuple(_converter.structure(value, items))
+
+    return check
+
+
 def _build() -> Converter:
     converter = Converter()
     converter.register_structure_hook(str, _exactly(str))
     converter.register_structure_hook(int, _exactly(int))
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook_factory(_is_tuple, _tuple_of_list)
     converter.register_structure_hook(
         Output, make_dict_structure_fn(Output, converter, saver=override(omit=True))
     )

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 PAGE_SIZE = 100
 """Rows asked for at once: the documented maximum."""
+IMAGES_PER_JOB = 200
+"""Images listed per job of the gallery: the documented maximum; 50 would hide inputs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -133,14 +135,15 @@ def request_zip(job_id: str) -> Call[ZipTicket]:
 
 def gallery_jobs(project_id: str | None, page: int) -> Call[Page]:
     """`GET /gallery/by-job`, newest first."""
-    return _page(
-        "/gallery/by-job", "jobs", page, {} if project_id is None else {"project_id": project_id}
-    )
+    project: Params = {} if project_id is None else {"project_id": project_id}
+    return _page("/gallery/by-job", "jobs", page, {**project, "max_images_per_job": IMAGES_PER_JOB})
 
 
 def gallery_job_of_row(row: JsonObject) -> GalleryJob:
     """Read a row of the gallery; the inputs' uuids are the uploaded file ids."""
-    images = row.get("images")
+    job_id, images = row.get("job_id"), row.get("images")
+    if not isinstance(job_id, str) or not job_id:
+        raise ResponseFormatError("GET /gallery/by-job", "required field missing @ $.jobs.job_id")
     inputs = [
         each
         for image in (images if isinstance(images, list) else [])
@@ -149,7 +152,7 @@ def gallery_job_of_row(row: JsonObject) -> GalleryJob:
     ]
     ids = {each.get("uuid") for each in inputs if isinstance(each, dict)}
     return GalleryJob(
-        job_id=str(row.get("job_id")),
+        job_id=job_id,
         job_type=_text_or_none(row.get("job_type")),
         project_key=_text_or_none(row.get("project_key")),
         input_ids=frozenset(each for each in ids if isinstance(each, str)),
@@ -176,7 +179,8 @@ def acknowledge(note_id: NoteId) -> Call[None]:
 
 def anything(method: str, path: str, *, json: Json, params: Params | None) -> Call[Json]:
     """Return a call to an endpoint that is not modelled; only GET is sent again after a fault."""
-    if not path.startswith("/") or path.startswith("//") or set(path) & set("\\?#\r\n "):
+    strange = any(each <= " " or each in "\\?#\x7f" for each in path)
+    if strange or not path.startswith("/") or path.startswith("//"):
         raise InvalidRequestError(
             "path", f"must be a path on the API such as '/gallery/by-job', not {path!r}"
         )
