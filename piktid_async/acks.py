@@ -37,6 +37,7 @@ class Acknowledger:
         self._idle = asyncio.Event()
         self._idle.set()
         self._backoff = AGAIN
+        self._closed = False
 
     @property
     def pending(self) -> int:
@@ -45,6 +46,8 @@ class Acknowledger:
 
     def add(self, note_ids: Iterable[NoteId]) -> None:
         """Queue acknowledgements; one that is pending already is not doubled."""
+        if self._closed:
+            return  # they will be replayed, and acknowledged then
         for note_id in note_ids:
             if note_id in self._attempts:
                 continue
@@ -77,6 +80,7 @@ class Acknowledger:
 
     async def aclose(self) -> None:
         """Stop; what is pending stays at the service and will be replayed."""
+        self._closed = True
         for handle in self._later.values():
             handle.cancel()
         for worker in self._workers:
@@ -88,14 +92,15 @@ class Acknowledger:
             note_id = await self._queue.get()
             try:
                 await self._caller.once(endpoints.acknowledge(note_id))
-            except PiktidError as error:
+            except Exception as error:  # a token source may raise anything
                 self._failed(note_id, error)
             else:
                 self._forget(note_id)
 
-    def _failed(self, note_id: NoteId, error: PiktidError) -> None:
+    def _failed(self, note_id: NoteId, error: Exception) -> None:
         self._attempts[note_id] += 1
-        if not error.retryable or self._attempts[note_id] >= ATTEMPTS:
+        final = isinstance(error, PiktidError) and not error.retryable
+        if final or self._attempts[note_id] >= ATTEMPTS:
             _log.warning("notification %s is left unacknowledged: %s", note_id, error)
             self._forget(note_id)
             return

@@ -154,11 +154,18 @@ class InsufficientCreditsError(StatusError):
 
     def _number(self, key: str) -> float | None:
         value = self.body.get(key) if isinstance(self.body, dict) else None
-        return float(value) if isinstance(value, int | float) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value)
 
     def __str__(self) -> str:
-        facts = (self.required_credits, self.in_progress_credits, self.user_credits)
-        return f"{super().__str__()} (needs {facts[0]}, reserved {facts[1]}, left {facts[2]})"
+        facts = {
+            "needs": self.required_credits,
+            "reserved": self.in_progress_credits,
+            "left": self.user_credits,
+        }
+        known = [f"{word} {number:g}" for word, number in facts.items() if number is not None]
+        return super().__str__() + (f" ({', '.join(known)})" if known else "")
 
 
 class PermissionDeniedError(StatusError):
@@ -258,13 +265,19 @@ class UploadGroupError(PiktidError, ExceptionGroup[PiktidError]):
         """Keep `.uploaded` on the parts that `split` and `except*` make."""
         return UploadGroupError(self.message, excs, self.uploaded)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+    def __copy__(self) -> UploadGroupError:
+        group = self.derive(list(self.exceptions))
+        vars(group).update(vars(self))
+        return group
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, object]]:
         # Open files and live streams cannot cross a process; their description can.
         kept = {
             key if isinstance(key, str | bytes | Path) else repr(key): file
             for key, file in self.uploaded.items()
         }
-        return type(self), (self.message, self.exceptions, kept)
+        rest = {key: value for key, value in vars(self).items() if key != "uploaded"}
+        return type(self), (self.message, list(self.exceptions), kept), rest
 
 
 @attrs.define(slots=False, eq=False)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
-import aiofiles
 import attrs
+from aiofiles.threadpool import wrap
 
 from piktid_async.connections import Connected, LoopConnections
 from piktid_async.errors import ConnectionFailedError, DownloadError, PiktidError, StatusError
@@ -75,13 +77,14 @@ async def save_into(
     async with fetched(runtime, download, directory) as (part, extension):
         suffix = "_thumbnail" if thumbnail else ""
         target = directory / f"{image}_{group}_v{version}{suffix}.{extension}"
-        if not overwrite and target.exists() and not _same(part, target):
+        if overwrite or not target.exists():
+            part.replace(target)
+        elif not await asyncio.to_thread(_same, part, target):
             raise DownloadError(
                 str(target),
                 "the file exists with other content: choose another folder for each job, or "
                 "pass overwrite=True",
             )
-        part.replace(target)
     return target
 
 
@@ -105,16 +108,15 @@ async def fetched(
     connections = runtime.connect()
     part = directory / f".piktid-{uuid.uuid4().hex}.part"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        with _disk(download):
+            _make(directory)
         extension = await connections.caller.repeat(
             lambda: _attempt(connections, download, part), again=_again
         )
-        yield part, extension
+        with _disk(download):
+            yield part, extension
     except (ConnectionFailedError, StatusError) as error:
         raise DownloadError(download.label, str(error)) from error
-    except OSError as error:
-        reason = f"cannot be written ({error.strerror or error})"
-        raise DownloadError(download.label, reason) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -126,27 +128,74 @@ async def _attempt(connections: LoopConnections, download: Download, part: Path)
 
 
 async def _write(incoming: Incoming, download: Download, part: Path) -> str:
+    _check_size(download, incoming.size or 0)
     received = 0
     gathered = bytearray()
     head = b""
-    async with aiofiles.open(part, "wb") as file:
+    async with _created(download, part) as write:
         _tell(download, 0, incoming)
         async for block in incoming.blocks():
             received += len(block)
-            if received > download.max_bytes:
-                raise DownloadError(download.label, f"longer than {download.max_bytes} bytes")
+            _check_size(download, received)
             if len(head) < HEAD:
                 head = (head + block)[:HEAD]
             gathered += block
             if len(gathered) >= BLOCK:
-                await file.write(bytes(gathered))
+                await write(bytes(gathered))
                 gathered.clear()
             _tell(download, received, incoming)
-        if gathered:
-            await file.write(bytes(gathered))
+        await write(bytes(gathered))
     if incoming.size is not None and received != incoming.size:
         raise ConnectionFailedError(download.label, "the answer broke off")
     return _extension(download, head)
+
+
+@contextlib.asynccontextmanager
+async def _created(
+    download: Download, part: Path
+) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """Create the part file and give what writes to it, in a thread."""
+    with _disk(download):
+        file = _create(part)
+    in_thread = wrap(file)
+
+    async def write(data: bytes) -> None:
+        with _disk(download):
+            await in_thread.write(data)
+
+    try:
+        yield write
+    finally:
+        closing = asyncio.get_running_loop().run_in_executor(None, file.close)
+        with _disk(download):
+            # Shielded: cancelled before its thread begins, it would leave the file open.
+            await asyncio.shield(closing)
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def _create(part: Path) -> BinaryIO:
+    # Not in a thread: if the waiter is cancelled, the thread may make the file all the same,
+    # after it was looked for and removed.
+    return part.open("wb")
+
+
+@contextlib.contextmanager
+def _disk(download: Download) -> Iterator[None]:
+    try:
+        yield
+    except PiktidError:
+        raise  # one of them is an OSError, too
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror or error})"
+        raise DownloadError(download.label, reason) from error
+
+
+def _check_size(download: Download, size: int) -> None:
+    if size > download.max_bytes:
+        raise DownloadError(download.label, f"longer than {download.max_bytes} bytes")
 
 
 def _tell(download: Download, received: int, incoming: Incoming) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import stat
@@ -21,6 +22,8 @@ from piktid_async.transport.base import Body, Reader
 BLOCK = 256 * 1024
 """Bytes read at once; more than this in one write stalls the loop."""
 
+# Any: to the type checker, a binary file object cannot be one of these.
+_TEXT: Any = io.TextIOBase
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -75,17 +78,22 @@ def _file_object(file: BinaryIO, filename: str | None) -> Opened:
     own = getattr(file, "name", None)
     name = filename or (Path(own).name if isinstance(own, str) else None)
     label = name or f"<{type(file).__name__}>"
+    if isinstance(file, _TEXT):
+        raise UploadError(label, "was opened as text; open it with mode 'rb'")
     try:
+        readable = getattr(file, "readable", None)
+        if readable is not None and not readable():
+            raise UploadError(label, "was not opened for reading; open it with mode 'rb'")
         start = file.tell()
         size = file.seek(0, os.SEEK_END) - start
         file.seek(start)
         head = file.read(32)
         file.seek(start)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         reason = f"cannot tell its size ({error}); give a StreamSource with a size"
         raise UploadError(label, reason) from None
     if not isinstance(head, bytes):
-        raise UploadError(label, "was opened as text; open it with mode 'rb'")
+        raise UploadError(label, f"gives {type(head).__name__}, not bytes; open it with mode 'rb'")
     body = _FileObjectBody(file, label, start, _sized(label, size))
     return Opened(_named(name or _invented(head)), body, True)
 
@@ -113,7 +121,8 @@ def _named(filename: str | None) -> str | None:
     if filename is None:
         return None
     plain = _CONTROL.sub("", filename.replace("\\", "/").rpartition("/")[2]).strip()
-    return plain[-200:] or None
+    # A name on disk need not be text at all, but JSON is.
+    return plain.encode("utf-8", "replace").decode()[-200:] or None
 
 
 def _invented(head: bytes) -> str | None:
@@ -172,6 +181,10 @@ class _FileReader:
 
     async def read(self) -> bytes:
         length = min(BLOCK, self._left)
+        if not length:
+            if os.fstat(self._fd).st_size > self._offset:
+                raise UploadError(self._label, "grew while it was read")
+            return b""
         try:
             block = _read_cached(self._fd, length, self._offset)
             if block is None:
@@ -223,20 +236,32 @@ class _FileObjectBody:
             self.file.seek(self.start)
         except (OSError, ValueError) as error:
             raise UploadError(self.label, f"cannot be read again ({error})") from None
-        return _FileObjectReader(self.file, self.label)
+        return _FileObjectReader(self.file, self.label, self.start)
 
 
 class _FileObjectReader:
-    def __init__(self, file: BinaryIO, label: str) -> None:
+    def __init__(self, file: BinaryIO, label: str, start: int) -> None:
         self._file = file
         self._label = label
+        self._offset = start
 
     async def read(self) -> bytes:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(None, self._file.read, BLOCK)
-        except (OSError, ValueError) as error:
-            raise UploadError(self._label, f"cannot be read ({error})") from None
+            return await loop.run_in_executor(None, self._read)
+        except UploadError:
+            raise
+        except Exception as error:  # it may be any object with a `read`
+            raise UploadError(self._label, f"cannot be read ({error})") from error
+
+    def _read(self) -> bytes:
+        # Two uploads of one file object would share its position, and mix their bytes.
+        if self._file.tell() != self._offset:
+            reason = "was moved while it was read; open the file once for each upload"
+            raise UploadError(self._label, reason)
+        block = self._file.read(BLOCK)
+        self._offset += len(block)
+        return block
 
     def close(self) -> None:
         """Leave the file open: it is the caller's."""
@@ -269,6 +294,9 @@ class _StreamReader:
                 chunk = await self._chunks.__anext__()
             except StopAsyncIteration:
                 return b""
+            except Exception as error:
+                reason = f"its chunks failed ({type(error).__name__}: {error})"
+                raise UploadError(self._label, reason) from error
             if not isinstance(chunk, bytes | bytearray | memoryview):
                 raise UploadError(self._label, f"gave {type(chunk).__name__} instead of bytes")
             self._rest = memoryview(bytes(chunk))

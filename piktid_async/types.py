@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Generic, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ NoteId: TypeAlias = int | str
 """A notification's id; the documented ones are integers."""
 
 T = TypeVar("T")
+
+_QUERY = re.compile(r"""(https?://[^\s?#"'<>]*)[?#][^\s"'<>]*""", re.IGNORECASE)
 
 
 class Secret:
@@ -57,7 +60,22 @@ def redact_url(url: str | None) -> str:
     """Return the URL without user, query and fragment, which may hold a signature."""
     if url is None:
         return "None"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "'***'"
     host = parts.netloc.rpartition("@")[2]
     shown = f"{parts.scheme}://{host}{parts.path}" if parts.scheme else parts.path
     return repr(shown + ("?***" if parts.query else ""))
+
+
+def redact_text(text: str) -> str:
+    """Return somebody else's words without the queries of the URLs in them."""
+    return _QUERY.sub(r"\1?***", text)
+
+
+def shown(value: object) -> str:
+    """Return a value as messages and reprs show it: never the bytes of an image."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    return repr(value)

@@ -10,10 +10,12 @@ from collections.abc import (
     Callable,
     Iterable,
 )
+from os import PathLike
 from typing import Self, TypeAlias
 
 from piktid_async.errors import (
     ConnectionFailedError,
+    InvalidRequestError,
     PermissionDeniedError,
     PiktidError,
     SessionClosedError,
@@ -22,7 +24,13 @@ from piktid_async.errors import (
     UploadGroupError,
     describe_group,
 )
-from piktid_async.models.images import Source, UploadedFile, UploadOutcome, UploadProgress
+from piktid_async.models.images import (
+    Source,
+    StreamSource,
+    UploadedFile,
+    UploadOutcome,
+    UploadProgress,
+)
 from piktid_async.models.projects import Project
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.endpoints import UploadTicket
@@ -74,6 +82,8 @@ class _Upload:
         try:
             ticket = await self._connections.caller.repeat(self._attempt, again=self._again)
         except (ConnectionFailedError, StatusError) as error:
+            if self._connections.runtime.closed:
+                raise SessionClosedError from error
             if error.call != STORAGE_CALL:
                 raise
             raise UploadError(self._opened.body.label, self._explain(error)) from error
@@ -104,6 +114,8 @@ class _Upload:
 
     def _again(self, error: BaseException) -> bool:
         if not isinstance(error, ConnectionFailedError | StatusError):
+            return False
+        if self._connections.runtime.closed:
             return False
         if error.call != STORAGE_CALL or (self._read_from and not self._opened.repeatable):
             # Asking for the URL has repeats of its own.
@@ -241,6 +253,9 @@ class _Many:
 
 async def enumerate_sources(sources: Sources) -> AsyncIterator[tuple[int, Source]]:
     """Give the sources of a sync or async iterable their numbers as they are drawn."""
+    if isinstance(sources, str | bytes | PathLike | StreamSource) or hasattr(sources, "read"):
+        # Some of these can be iterated: each letter, each line would be taken for a source.
+        raise InvalidRequestError("sources", "takes several sources; for a single one use upload()")
     if isinstance(sources, AsyncIterable):
         number = 0
         async for source in sources:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -20,6 +21,7 @@ filterwarnings = error
 """
 
 FAULTS = {
+    "nothing": ("def test_fine(): pass", ""),
     "task": (
         """
         import asyncio
@@ -104,21 +106,30 @@ FAULTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Run all faults once under our conftest.py; return what was said of each."""
+    place = tmp_path_factory.mktemp("faults")
+    (place / "pytest.ini").write_text(SETTINGS)
+    shutil.copy(HERE / "conftest.py", place)
+    for number, (body, _) in enumerate(FAULTS.values()):
+        (place / f"test_{number}.py").write_text(textwrap.dedent(body))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junitxml=report.xml"]
+    subprocess.run(command, cwd=place, capture_output=True, check=False)
+    said = dict.fromkeys(FAULTS, "")
+    names = list(FAULTS)
+    for case in ET.parse(place / "report.xml").iter("testcase"):
+        complaints = [child for child in case if child.tag in {"failure", "error"}]
+        name = names[int(case.attrib["classname"].removeprefix("test_"))]
+        said[name] += "".join(f"{each.get('message')}\n{each.text}" for each in complaints)
+    return said
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_a_test_leaves_behind_fails_it(fault: str, tmp_path: Path) -> None:
-    body, words = FAULTS[fault]
-    (tmp_path / "pytest.ini").write_text(SETTINGS)
-    (tmp_path / "test_fault.py").write_text(textwrap.dedent(body))
-    shutil.copy(HERE / "conftest.py", tmp_path)
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1, run.stdout + run.stderr
-    assert words in run.stdout
+def test_what_a_test_leaves_behind_fails_it(fault: str, reports: dict[str, str]) -> None:
+    words = FAULTS[fault][1]
+    assert words in reports[fault]
+    assert bool(reports[fault]) == bool(words)  # "nothing" is no fault
 
 
 async def test_mocked_http_answers_without_a_socket(mocked_http) -> None:

@@ -55,7 +55,8 @@ class LocalCoordinator:
         self._clock = clock
         self._numbers = itertools.count()
         self._lanes: dict[str, list[tuple[LocalPlace, asyncio.Future[Grant]]]] = {}
-        self._refusals: dict[str, int] = {}
+        # By path: how many in a row, and until when the last one holds.
+        self._refusals: dict[str, tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def place(self, path: str, *, pooled: bool) -> LocalPlace:
@@ -93,8 +94,9 @@ class LocalCoordinator:
     def _leave(self, entry: tuple[LocalPlace, asyncio.Future[Grant]]) -> None:
         place, future = entry
         if future.done() and not future.cancelled():
-            # The grant came in the same turn of the loop as the cancellation.
-            self._quota.answered(future.result(), self._clock(), None)
+            # The grant came in the same turn of the loop as the cancellation. Nothing was sent,
+            # so its place in the window is free as well: dated before any window.
+            self._quota.answered(future.result(), -math.inf, None)
         else:
             lane = self._lanes[place.path]
             lane.remove(entry)
@@ -137,11 +139,16 @@ class LocalCoordinator:
     def _learn(self, path: str, turn: LocalTurn) -> None:
         error = turn.refusal
         if error is None:
-            self._refusals.pop(path, None)
+            if turn.job_id is not None:
+                self._refusals.pop(path, None)
             return
-        self._refusals[path] = self._refusals.get(path, 0) + 1
-        pause = error.retry_after or REFUSED.ceiling(self._refusals[path])
+        now = self._clock()
+        count, until = self._refusals.get(path, (0, -math.inf))
+        if now >= until:
+            count += 1  # those that were under way together are refused once
+        until = max(until, now + (error.retry_after or REFUSED.ceiling(count)))
+        self._refusals[path] = count, until
         if isinstance(error, ActiveJobLimitError):
-            self._quota.full(self._clock() + pause)
+            self._quota.full(until)
         else:
-            self._quota.slow_down(path, self._clock() + pause)
+            self._quota.slow_down(path, until)

@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeAlias
 import attrs
 
 from piktid_async.errors import InvalidRequestError, PiktidError
-from piktid_async.types import redact_url
+from piktid_async.types import redact_url, shown
 
 
 @attrs.frozen(eq=False)
@@ -55,7 +55,7 @@ class AnnotatedImage:
 class UploadProgress:
     """How far one source has come."""
 
-    source: Source
+    source: Source = attrs.field(repr=shown)
     sent: int
     """Bytes; goes back to 0 when an attempt is repeated."""
     total: int
@@ -66,7 +66,7 @@ class UploadProgress:
 class UploadOutcome:
     """How one source of `upload_each` ended: exactly one of `file` and `error` is set."""
 
-    source: Source
+    source: Source = attrs.field(repr=shown)
     file: UploadedFile | None = None
     error: PiktidError | None = None
 
@@ -76,6 +76,6 @@ def file_id_of(field: str, image: UploadedFile | AnnotatedImage | str) -> str:
     found = image if isinstance(image, str) else getattr(image, "file_id", None)
     if not isinstance(found, str) or not found.strip():
         raise InvalidRequestError(
-            field, f"takes an UploadedFile or its file_id, not {image!r}: see session.upload"
+            field, f"takes an UploadedFile or its file_id, not {shown(image)}: see session.upload"
         )
     return found

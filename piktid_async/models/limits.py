@@ -33,12 +33,20 @@ class AccountLimits:
     """Seconds that a window lasts; another value is for tests against a scaled sandbox."""
 
     def __attrs_post_init__(self) -> None:
-        counts = [*self.per_minute.items(), ("active_jobs", self.active_jobs)]
-        for name, count in counts:
-            if count is not None and (type(count) is not int or count < 1):
+        counts = dict(self.per_minute)
+        for path in counts:
+            # Any other name would match no request, and so limit nothing.
+            if not isinstance(path, str) or not path.startswith("/"):
+                raise ConfigurationError(f"limits: a path begins with a slash, unlike {path!r}")
+        if self.active_jobs is not None:
+            counts["active_jobs"] = self.active_jobs
+        for name, count in counts.items():
+            if type(count) is not int or count < 1:
                 raise ConfigurationError(f"limits: {name} must be 1 or more, not {count!r}")
-        if not self.window > 0:
-            raise ConfigurationError(f"limits: window must be positive, not {self.window!r}")
+        if type(self.window) not in (int, float) or not self.window > 0:
+            raise ConfigurationError(
+                f"limits: window must be positive seconds, not {self.window!r}"
+            )
 
     @classmethod
     def unlimited(cls) -> Self:

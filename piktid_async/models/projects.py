@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from piktid_async.errors import InvalidRequestError
+from piktid_async.types import shown
 
 
 @attrs.frozen
@@ -21,6 +22,7 @@ def project_id_of(value: Project | str) -> str:
     found: object = value.project_id if isinstance(value, Project) else value
     if not isinstance(found, str) or not found.strip():
         raise InvalidRequestError(
-            "project", f"must be a Project or its id, not {value!r}: see session.projects.ensure"
+            "project",
+            f"must be a Project or its id, not {shown(value)}: see session.projects.ensure",
         )
     return found

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from piktid_async.errors import InvalidRequestError
-from piktid_async.types import Json
+from piktid_async.types import Json, shown
 
 T = TypeVar("T")
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
@@ -20,7 +20,7 @@ def whole_number(low: int, high: int) -> Validator:
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if type(value) is not int or not low <= value <= high:
             raise InvalidRequestError(
-                attribute.name, f"must be a whole number from {low} to {high}, not {value!r}"
+                attribute.name, f"must be a whole number from {low} to {high}, not {shown(value)}"
             )
 
     return check
@@ -38,7 +38,9 @@ def one_of(*choices: object) -> Validator:
     def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         if not any(value == choice and type(value) is type(choice) for choice in choices):
             listed = ", ".join(repr(choice) for choice in choices)
-            raise InvalidRequestError(attribute.name, f"must be one of {listed}, not {value!r}")
+            raise InvalidRequestError(
+                attribute.name, f"must be one of {listed}, not {shown(value)}"
+            )
 
     return check
 
@@ -46,13 +48,13 @@ def one_of(*choices: object) -> Validator:
 def boolean(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Accept True and False only."""
     if not isinstance(value, bool):
-        raise InvalidRequestError(attribute.name, f"must be True or False, not {value!r}")
+        raise InvalidRequestError(attribute.name, f"must be True or False, not {shown(value)}")
 
 
 def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Accept text that says something."""
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {value!r}")
+        raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {shown(value)}")
 
 
 def instance_of(kind: type) -> Validator:
@@ -79,7 +81,8 @@ def optional(check: Validator) -> Validator:
 
 def as_tuple(field: str, value: Iterable[T]) -> tuple[T, ...]:
     """Return a tuple; a lone text or a thing that is no list is refused by name."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    # A mapping would give its keys.
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidRequestError(field, f"must be a list, not {type(value).__name__}: wrap it")
     return tuple(value)
 

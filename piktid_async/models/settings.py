@@ -35,8 +35,13 @@ class StreamSettings:
     """How long closing waits for pending acknowledgements."""
 
     def __attrs_post_init__(self) -> None:
-        for name, value in attrs.asdict(self).items():
-            if name != "connect" and (not isinstance(value, int | float) or not value > 0):
+        times = attrs.asdict(self)
+        if type(times.pop("connect")) is not bool:
+            raise ConfigurationError(
+                f"stream settings: connect must be True or False, not {self.connect!r}"
+            )
+        for name, value in times.items():
+            if type(value) not in (int, float) or not value > 0:
                 raise ConfigurationError(
                     f"stream settings: {name} must be positive seconds, not {value!r}"
                 )

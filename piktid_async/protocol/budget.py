@@ -9,7 +9,8 @@ class Budget:
     """Add up estimates, and stop before the bound is passed."""
 
     def __init__(self, max_credits: float | None) -> None:
-        if max_credits is not None and not max_credits >= 0:
+        known = type(max_credits) in (int, float)
+        if max_credits is not None and not (known and max_credits >= 0):
             raise ConfigurationError(f"max_credits must be 0 or more, not {max_credits!r}")
         self._max = max_credits
         self.spent: float = 0.0

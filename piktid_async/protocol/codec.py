@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from types import GenericAlias
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 from cattrs import Converter, transform_error
@@ -47,13 +48,13 @@ from piktid_async.types import Json, JsonObject
 T = TypeVar("T")
 
 
-def structure(call: str, value: Json, kind: type[T]) -> T:
+def structure(call: str, value: Json, kind: type[T], *, path: str = "$") -> T:
     """Build a model; raise `ResponseFormatError` with the path of what does not fit."""
     try:
         return _converter.structure(value, kind)
     except Exception as error:
         # cattrs raises groups of whatever a hook raised; the paths are the useful part.
-        paths = "; ".join(transform_error(error, path="$")[:5])
+        paths = "; ".join(transform_error(error, path=path)[:5])
         raise ResponseFormatError(call, paths) from None
 
 
@@ -63,7 +64,7 @@ def notification(wire: WireNotification) -> Notification:
 
 
 def output_from_event(wire: WireNotification) -> Output | None:
-    """Build the output that an `image_result` tells of; None while it is not settled or unfit."""
+    """Build the output that an `image_result` tells of, settled or not; None if it is unfit."""
     payload = _payload(wire)
     if not isinstance(payload, ImageResult) or wire.job_id is None:
         return None
@@ -103,18 +104,20 @@ def job_result(call: str, body: JsonObject) -> JobResult:
     )
 
 
-def output_rows(call: str, body: JsonObject, rows: Json) -> tuple[Output, ...]:
+def output_rows(
+    call: str, body: JsonObject, rows: Json, *, path: str = "$.results"
+) -> tuple[Output, ...]:
     """Build outputs from rows of results, ordered by their keys."""
-    return tuple(sorted(listed_outputs(call, body, rows), key=lambda each: each.key))
+    return tuple(sorted(listed_outputs(call, body, rows, path=path), key=lambda each: each.key))
 
 
-def listed_outputs(call: str, body: JsonObject, rows: Json) -> tuple[Output, ...]:
+def listed_outputs(
+    call: str, body: JsonObject, rows: Json, *, path: str = "$.images"
+) -> tuple[Output, ...]:
     """Build outputs from rows of results, in their order."""
-    listed = rows if isinstance(rows, list) else []
-    flat: list[Json] = [
-        _flat(row, body.get("job_id")) if isinstance(row, dict) else row for row in listed
-    ]
-    return structure(call, flat, tuple[Output, ...])
+    if isinstance(rows, list):
+        rows = [_flat(row, body.get("job_id")) if isinstance(row, dict) else row for row in rows]
+    return structure(call, [] if rows is None else rows, tuple[Output, ...], path=path)
 
 
 def _tuple(value: Json) -> tuple[Json, ...]:
@@ -126,7 +129,7 @@ def _payload(wire: WireNotification) -> Payload:
     if kind is None:
         return UnknownPayload()
     try:
-        return structure(wire.name, wire.data, kind)
+        return structure(wire.name, _without_nulls(wire.data), kind)
     except ResponseFormatError as error:
         return UnknownPayload(reason=error.reason)
 
@@ -137,13 +140,19 @@ def _flat(row: JsonObject, job_id: Json) -> Json:
     links = output if isinstance(output, dict) else {}
     number = row.get("image_result_id") or row.get("id")
     return {
-        **{key: value for key, value in row.items() if value is not None},
+        **_without_nulls(row),
         "job_id": row.get("job_id") or job_id,
         "group_index": row.get("group_index") or 0,
+        "status": row.get("status") or "pending",
         "url": links.get("full_size") or row.get("url"),
         "thumbnail_url": links.get("thumbnail"),
         "image_result_id": number if type(number) is int else None,
     }
+
+
+def _without_nulls(row: JsonObject) -> JsonObject:
+    # The reference allows null for every field of an image; it says no more than absence.
+    return {key: value for key, value in row.items() if value is not None}
 
 
 _PAYLOADS: Mapping[str, type[BatchEdit | ImageResult | IdentityPreprocessing]] = {
@@ -213,6 +222,20 @@ def _tolerant(
         return build(told, kind)
 
     return structure
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _tuple_of_list(kind: Any) -> Callable[[Any, Any], Any]:
+    # cattrs would make ('a', 'b') of "ab", and the keys of an object.
+    items: Any = GenericAlias(list, get_args(kind)[0])
+
+    def check(value: Any, _: Any) -> Any:
+        if type(value) is not list:
+            raise TypeError(f"list expected, {type(value).__name__} found")
+        return tuple(_converter.structure(value, items))
+
+    return check
 
 
 def _build() -> Converter:
@@ -221,6 +244,7 @@ def _build() -> Converter:
     converter.register_structure_hook(int, _exactly(int))
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(float, _exactly(float, int))
+    converter.register_structure_hook_factory(_is_tuple, _tuple_of_list)
     converter.register_structure_hook(
         Output, make_dict_structure_fn(Output, converter, saver=override(omit=True))
     )

@@ -17,9 +17,13 @@ deleted, so an arrival that is not the first changes nothing; but a replay of on
 handled means that our DELETE was lost, so it is acknowledged again.
 
     HELD      nobody has handled it; it is in the backlog
-    n > 0     n feeds have it and have not come back for the next
+    LENT      feeds have it and have not all come back for the next; `loans` counts them
     HANDLED   taken in by its job, and by all its feeds; to be deleted
     KEPT      taken in, but not ours to delete: foreign, or acks are manual or off
+
+Bounds: of more than `backlog_limit` held notifications the oldest is forgotten, and is new when it
+is replayed (unless its job has had it); so is the oldest tenth of more than `seen_limit` states. Of
+more than `CLOSED_LIMIT` ended jobs the oldest is foreign from then on.
 """
 
 from __future__ import annotations
@@ -32,12 +36,14 @@ from weakref import WeakValueDictionary
 import attrs
 
 from piktid_async.models.notifications import AckMode, WireNotification
+from piktid_async.protocol.loans import Loans, Outcome
 from piktid_async.protocol.progress import Patience, Tracker, TrackerKey
 from piktid_async.types import NoteId
 
 HANDLED: Final = 0
-HELD: Final = -1
-KEPT: Final = -2
+HELD: Final = 1
+LENT: Final = 2
+KEPT: Final = 3
 
 SEEN_LIMIT = 65_536
 BACKLOG_LIMIT = 4_096
@@ -78,6 +84,7 @@ class Dispatcher:
         self._ended_held: WeakValueDictionary[TrackerKey, Tracker] = WeakValueDictionary()
         self._closed: OrderedDict[TrackerKey, None] = OrderedDict()
         self._seen: dict[NoteId, int] = {}
+        self._loans = Loans()
         self._backlog: OrderedDict[NoteId, WireNotification] = OrderedDict()
         self._feeds: list[Subscription] = []
         self._changed: dict[Tracker, None] = {}
@@ -104,7 +111,8 @@ class Dispatcher:
         if not owned:
             self._hold(wire)
         if takers:
-            self._seen[wire.id] = len(takers)
+            self._seen[wire.id] = LENT
+            self._loans.lend(wire.id, len(takers))
             self._deliveries += [(feed, wire) for feed in takers]
         else:
             self._settle(wire, owned=owned, otherwise=HELD)
@@ -121,9 +129,11 @@ class Dispatcher:
         tracker.check_at = now + self.patience.first
         early = [wire for wire in self._backlog.values() if self._find(wire) is tracker]
         for wire in early:
-            del self._backlog[wire.id]
             tracker.notified(wire)
-            if self._seen.get(wire.id, HELD) <= 0:
+            state = self._seen.get(wire.id)
+            if state != LENT:
+                del self._backlog[wire.id]
+            if state not in (LENT, HANDLED):
                 self._settle(wire, owned=True, otherwise=KEPT)
         self._touch(tracker)
         return tracker
@@ -145,8 +155,7 @@ class Dispatcher:
         """Open a feed; it begins with what matches and nobody has handled."""
         self._feeds.append(feed)
         for note_id, wire in list(self._backlog.items()):
-            if self._seen.get(note_id) == HELD and feed.wants(wire):
-                self._seen[note_id] = 1
+            if feed.wants(wire) and self._lend(note_id):
                 self._deliveries.append((feed, wire))
 
     def unsubscribe(self, feed: Subscription, unhandled: Iterable[WireNotification]) -> None:
@@ -157,25 +166,21 @@ class Dispatcher:
 
     def returned(self, wire: WireNotification) -> None:
         """Take back what a feed will not handle; it is not acknowledged."""
-        left = self._seen.get(wire.id, 1) - 1
-        self._seen[wire.id] = left
-        if left <= 0:
-            self._seen[wire.id] = HELD
+        if wire.id in self._loans:
+            # At once, though others still work on it: the next feed may be opened before them.
             self._hold(wire)
+            self._came_back(wire, self._loans.back(wire.id, handled=False))
 
     def handled(self, feed: Subscription, wire: WireNotification) -> None:
         """Note that a feed's loop has come back for the next notification."""
-        left = self._seen.get(wire.id, 1) - 1
-        if left > 0:
-            self._seen[wire.id] = left
-        elif left == 0:
-            self._settle(wire, owned=self._owns(wire), otherwise=KEPT, delete=feed.ack_foreign)
+        outcome = self._loans.back(wire.id, handled=True, ours=feed.ack_foreign)
+        self._came_back(wire, outcome)
 
     def acknowledged(self, note_id: NoteId) -> None:
         """Note that the user has deleted a notification; a replay is deleted again."""
         if note_id in self._seen:
             self._seen[note_id] = HANDLED
-        self._backlog.pop(note_id, None)
+        self._loans.forget(note_id)
 
     # What comes out
 
@@ -260,6 +265,26 @@ class Dispatcher:
             if len(self._closed) > CLOSED_LIMIT:
                 self._closed.popitem(last=False)
 
+    def _lend(self, note_id: NoteId) -> bool:
+        """Give one of the backlog to a feed, unless somebody has handled it or still may."""
+        if self._seen.get(note_id) != HELD:
+            return self._loans.lend_again(note_id)
+        self._seen[note_id] = LENT
+        self._loans.lend(note_id, 1)
+        return True
+
+    def _came_back(self, wire: WireNotification, outcome: Outcome | None) -> None:
+        if outcome == "unhandled":
+            self._seen[wire.id] = HELD
+            self._hold(wire)
+        elif outcome is not None:
+            self._settle(
+                wire,
+                owned=self._owns(wire),
+                otherwise=KEPT,
+                delete=outcome == "handled as ours",
+            )
+
     def _settle(
         self, wire: WireNotification, *, owned: bool, otherwise: int, delete: bool = False
     ) -> None:
@@ -267,21 +292,28 @@ class Dispatcher:
         if self._ack == "handled" and (owned or delete):
             self._seen[wire.id] = HANDLED
             self._acks.append(wire.id)
-            self._backlog.pop(wire.id, None)
+            # A foreign one stays: its job may only be about to become known.
+            if owned:
+                self._backlog.pop(wire.id, None)
         else:
             self._seen[wire.id] = KEPT if owned else otherwise
 
     def _hold(self, wire: WireNotification) -> None:
         self._backlog[wire.id] = wire
         if len(self._backlog) > self._backlog_limit:
-            dropped, _ = self._backlog.popitem(last=False)
-            if self._seen.get(dropped) == HELD:
+            _, dropped = self._backlog.popitem(last=False)
+            if self._seen.get(dropped.id) != HELD:
+                return
+            if self._owns(dropped):
+                # A feed gave it back. Its job has had it and must not get it twice.
+                self._seen[dropped.id] = KEPT
+            else:
                 # Nobody has had it: when it is replayed, it is new.
-                del self._seen[dropped]
+                del self._seen[dropped.id]
 
     def _forget(self) -> None:
         """Forget the oldest tenth of what was seen, except what feeds still work on."""
-        surplus = [note_id for note_id, state in self._seen.items() if state <= 0]
+        surplus = [note_id for note_id, state in self._seen.items() if state != LENT]
         for note_id in surplus[: self._seen_limit // 10]:
             if note_id not in self._backlog:
                 del self._seen[note_id]

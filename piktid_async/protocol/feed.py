@@ -78,7 +78,7 @@ def _notification(value: Any) -> WireNotification:
     return WireNotification(
         note_id,
         name,
-        float(timestamp) if isinstance(timestamp, float | int) else 0.0,
-        job_id if isinstance(job_id, str) else None if job_id is None else str(job_id),
+        float(timestamp) if type(timestamp) in (float, int) else 0.0,
+        job_id if isinstance(job_id, str) else str(job_id) if type(job_id) is int else None,
         data,
     )

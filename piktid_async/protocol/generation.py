@@ -70,10 +70,9 @@ class Generation(Tracker):
         if self.index is None and rows:
             self.index = max(row.image_index for row in rows)
             self.total = sum(row.image_index == self.index for row in rows)
-        self.rows = tuple(
-            row for row in rows if row.image_index == self.index and row.status in SETTLED
-        )
-        for row in self.rows:
+        own = [row for row in rows if row.image_index == self.index and row.status in SETTLED]
+        self._look().update({row.key: row for row in own})
+        for row in own:
             self._settle(row.group_index, row.status)
 
     def _settle(self, group: int, status: str) -> None:

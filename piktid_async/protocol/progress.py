@@ -2,7 +2,8 @@
 
 Merging is idempotent and free of order: counts only rise, a status only moves towards its end,
 and nothing follows a terminal one. So a replayed, late or doubled event does no harm, and a
-status answer that overtakes the events it sums up does none either.
+status answer that overtakes the events it sums up does none either. A total that the submission
+promised stays; one that is only heard of rises like the other counts.
 
 When a job has ended is the one rule that differs between kinds of jobs: those named in
 `ENDS_BY_STATUS` end when their status is terminal, an Image Playground generation by its images
@@ -17,7 +18,14 @@ from typing import ClassVar, TypeAlias
 import attrs
 
 from piktid_async.errors import PiktidError
-from piktid_async.models.jobs import SETTLED, TERMINAL, JobProgress, JobStatus, Output
+from piktid_async.models.jobs import (
+    SETTLED,
+    TERMINAL,
+    JobProgress,
+    JobStatus,
+    Output,
+    OutputKey,
+)
 from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol import codec
 from piktid_async.types import Json
@@ -51,6 +59,9 @@ class Tracker:
 
     __slots__ = (
         "__weakref__",
+        "_known",
+        "_looked",
+        "_promised",
         "check_at",
         "checks",
         "error_message",
@@ -60,7 +71,6 @@ class Tracker:
         "kind",
         "log",
         "processed",
-        "rows",
         "status",
         "total",
     )
@@ -74,6 +84,7 @@ class Tracker:
         self.job_id: str = job_id
         self.kind: str = kind
         self.total: int | None = total
+        self._promised = total is not None
         self.status: str = status
         self.processed: int = 0
         self.error_message: str | None = None
@@ -85,8 +96,8 @@ class Tracker:
         self.checks: int = 0
         self.log: list[WireNotification] | None = None
         """Every notification taken in, in order of arrival."""
-        self.rows: tuple[Output, ...] = ()
-        """The newest results that were read."""
+        self._known: dict[OutputKey, Output] = {}
+        self._looked = 0
 
     @property
     def key(self) -> TrackerKey:
@@ -110,7 +121,8 @@ class Tracker:
     @property
     def behind(self) -> bool:
         """Whether more outputs are said to be done than are known."""
-        return self.processed > max(self._told(), len(self.rows))
+        # Counts do not tell versions apart.
+        return self.processed > len({key[:2] for key in self._look()})
 
     def notified(self, wire: WireNotification) -> None:
         """Take in one notification."""
@@ -142,7 +154,7 @@ class Tracker:
 
     def not_found(self, error: PiktidError, now: float) -> None:
         """Take in a 404: not visible yet, or after a while, lost."""
-        if now >= self.invisible_until:
+        if now >= self.invisible_until and not self.ended:
             self.failure = error
         pause = min(FIRST_VISIBLE_CHECK * 2 ** min(self.checks, 16), LONGEST_VISIBLE_CHECK)
         self.check_at = now + min(pause, max(0.0, self.invisible_until - now))
@@ -150,33 +162,32 @@ class Tracker:
 
     def results_read(self, status: str, rows: tuple[Output, ...]) -> None:
         """Take in the answer of a results call, partial or not."""
-        self.rows = tuple(row for row in rows if row.status in SETTLED)
-        self._merge(status, len(self.rows), None, None)
+        settled = {row.key: row for row in rows if row.status in SETTLED}
+        # They say more than the events do, such as the engine, and their links are fresh.
+        self._look().update(settled)
+        self._merge(status, len(settled), None, None)
 
     def outputs(self) -> Iterator[Output]:
         """Yield the outputs known so far, each once, in order of arrival."""
-        given = set()
-        for output in self._all_told():
-            if output.status in SETTLED and output.key not in given:
-                given.add(output.key)
-                yield output
+        # A copy: the caller may come back for the next one after more has been told.
+        yield from tuple(self._look().values())
 
-    def _all_told(self) -> Iterator[Output]:
-        for wire in self.log or ():
-            if wire.name == "image_result":
-                output = codec.output_from_event(wire)
-                if output is not None:
-                    yield output
-        yield from self.rows
-
-    def _told(self) -> int:
-        return sum(wire.name == "image_result" for wire in self.log or ())
+    def _look(self) -> dict[OutputKey, Output]:
+        """Return the settled outputs; an event is read once, when somebody first looks."""
+        log = self.log or []
+        for wire in log[self._looked :]:
+            output = codec.output_from_event(wire) if wire.name == "image_result" else None
+            if output is not None and output.status in SETTLED:
+                self._known.setdefault(output.key, output)
+        self._looked = len(log)
+        return self._known
 
     def _merge(self, status: Json, processed: Json, total: Json, error: Json) -> None:
-        if isinstance(processed, int):
+        # Not isinstance: True is no count.
+        if type(processed) is int:
             self.processed = max(self.processed, processed)
-        if isinstance(total, int) and self.total is None:
-            self.total = total
+        if type(total) is int and total > 0 and not self._promised:
+            self.total = max(self.total or 0, total)
         if isinstance(error, str) and error:
             self.error_message = error
         if isinstance(status, str) and _rank(status) >= _rank(self.status) and not self.ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,7 +24,7 @@ from piktid_async.errors import (
     StatusError,
 )
 from piktid_async.protocol.messages import Request, Response
-from piktid_async.types import Json, JsonObject
+from piktid_async.types import Json, JsonObject, redact_text
 
 LONGEST_MESSAGE = 500
 
@@ -99,7 +100,8 @@ def _message(body: Json) -> str:
         parts.append(detail)
     elif isinstance(detail, list):
         parts += [_field_message(each) for each in detail[:10] if isinstance(each, dict)]
-    return "; ".join(parts)[:LONGEST_MESSAGE]
+    # The service may quote the URL that it could not fetch, signature and all.
+    return redact_text("; ".join(parts))[:LONGEST_MESSAGE]
 
 
 def _field_message(detail: JsonObject) -> str:
@@ -118,16 +120,20 @@ def _json_or_none(body: bytes) -> Json:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
+        seconds = float(value)
+        return seconds if math.isfinite(seconds) else None
+    at = _date(value)
+    if at is None:
         return None
     # The server's own clock, where it tells it: ours may be off.
-    try:
-        now = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        now = datetime.now(UTC)
-    if at.tzinfo is None or now.tzinfo is None:
-        return None
+    now = _date(headers.get("date", "")) or datetime.now(UTC)
     return max(0.0, (at - now).total_seconds())
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(value)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+    # One of the three forms of HTTP dates names no zone: it means GMT.
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

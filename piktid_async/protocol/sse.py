@@ -140,7 +140,8 @@ class Decoder:
         if value.startswith(b" "):
             value = value[1:]
         if name == b"data":
-            self._size += len(value) + 1
+            # The line feed that joins it to the line before counts; the last has none.
+            self._size += len(value) + bool(self._data)
             if self._size > self._max_event:
                 return self._skip()
             self._data.append(value)
@@ -151,7 +152,7 @@ class Decoder:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit():
             # bytes.isdigit is ASCII only; int() of an absurd length would be refused.
-            self.retry = int(value[:12])
+            self.retry = int(value.lstrip(b"0")[:12] or b"0")
         return False
 
     def _dispatch(self) -> ServerSentEvent | None:

@@ -7,6 +7,7 @@ import re
 from piktid_async.errors import StatusError
 from piktid_async.protocol.messages import Response
 from piktid_async.protocol.responses import error_for
+from piktid_async.types import redact_text
 
 STORAGE_CALL = "PUT <signed URL>"
 """How errors name an upload: the URL itself is a secret while it lives."""
@@ -20,5 +21,5 @@ def storage_error(response: Response) -> StatusError:
     error = error_for(STORAGE_CALL, response)
     found: dict[bytes, bytes] = dict(_FIELD.findall(response.body[:65536]))
     words = [found[name] for name in (b"Code", b"Message") if name in found]
-    error.message = b": ".join(words).decode("utf-8", "replace") or error.message
+    error.message = redact_text(b": ".join(words).decode("utf-8", "replace")) or error.message
     return error

@@ -104,16 +104,21 @@ class AiohttpTransport:
                     self._session("upload").put(
                         target,
                         data=payload,
-                        headers={"Content-Type": put.content_type},
                         skip_auto_headers=("User-Agent",),
                         allow_redirects=False,
                     ) as response,
                 ):
                     with self._following(response):
-                        return await _whole(response, STORAGE_CALL)
+                        answer = await _whole(response, STORAGE_CALL)
         except ConnectionFailedError:
             if payload.failure is None:
                 raise
+        else:
+            if answer.status < 300 and payload.sent < put.body.size:
+                raise ConnectionFailedError(
+                    STORAGE_CALL, "the answer came before the whole file was sent"
+                )
+            return answer
         # Not inside the handler: what our side raised has nothing to do with the connection.
         raise payload.failure
 

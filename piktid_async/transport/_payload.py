@@ -29,6 +29,8 @@ class BodyPayload(Payload):
         self._size = body.size
         self._body = body
         self._on_sent = on_sent
+        self.sent = 0
+        """Bytes that were written."""
         self.failure: Exception | None = None
         """What the source or the callback raised; aiohttp reports it as a broken connection."""
 
@@ -47,35 +49,35 @@ class BodyPayload(Payload):
     ) -> None:
         """Write exactly the announced bytes, or fail and so break the request off."""
         size = self._body.size
-        sent, next_yield = 0, YIELD_EVERY
+        next_yield = YIELD_EVERY
         with self._ours():
             self._on_sent(0)
             reader = self._body.open()
         try:
-            while sent < size:
+            while self.sent < size:
                 with self._ours():
-                    block = await self._next(reader, sent)
-                sent += len(block)
+                    block = await self._next(reader)
+                self.sent += len(block)
                 # The server answers at the last byte. A writer that is still waiting then
                 # costs the connection, so the last block does not wait for the drain.
-                await writer.write(block, drain=sent < size)  # type: ignore[call-arg]
+                await writer.write(block, drain=self.sent < size)  # type: ignore[call-arg]
                 with self._ours():
-                    self._on_sent(sent)
-                if sent >= next_yield and sent < size:
-                    next_yield = sent + YIELD_EVERY
+                    self._on_sent(self.sent)
+                if next_yield <= self.sent < size:
+                    next_yield = self.sent + YIELD_EVERY
                     await asyncio.sleep(0)
         finally:
             reader.close()
 
-    async def _next(self, reader: Reader, sent: int) -> bytes:
+    async def _next(self, reader: Reader) -> bytes:
         """Return the next block; the last one only if nothing follows it."""
-        size = self._body.size
+        size, label = self._body.size, self._body.label
         block = await reader.read()
         if not block:
-            raise UploadError(self._body.label, f"ended after {sent} of {size} bytes")
-        sent += len(block)
-        if sent > size or (sent == size and await reader.read()):
-            raise UploadError(self._body.label, f"gave more than its {size} bytes")
+            raise UploadError(label, f"ended after {self.sent} of {size} bytes")
+        left = size - self.sent - len(block)
+        if left < 0 or (left == 0 and await reader.read()):
+            raise UploadError(label, f"gave more than its {size} bytes")
         return block
 
     @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -40,6 +41,11 @@ class Ended:
     @property
     def text(self) -> str:
         return self.out + self.err
+
+
+def hear_interrupts() -> None:
+    """Let a new process hear SIGINT, which a shell's background job is started deaf to."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 Command = Callable[..., Awaitable[Ended]]

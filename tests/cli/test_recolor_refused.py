@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from piktid_async.sandbox import Sandbox
-from tests.cli.support import TO_GREEN, Command, environment, is_green
+from tests.cli.support import TO_GREEN, Command, environment, hear_interrupts, is_green
 
 # What the service or the network refuses: exit code 3, its words, nothing half-done.
 
@@ -96,6 +96,7 @@ async def test_ctrl_c_names_the_jobs_that_go_on(photos: list[Path], tmp_path: Pa
             *map(str, TO_GREEN),
             *("--out", tmp_path / "out"),
             env=environment(**env),
+            preexec_fn=hear_interrupts,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

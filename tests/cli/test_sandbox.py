@@ -11,7 +11,7 @@ import sys
 import aiohttp
 import pytest
 
-from tests.cli.support import Command, environment
+from tests.cli.support import Command, environment, hear_interrupts
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -19,6 +19,7 @@ async def test_the_printed_lines_lead_to_a_server_that_ends_when_told(end: signa
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "piktid_async", "sandbox", "--token", "it's mine", "--no-limits"),
         env=environment(),
+        preexec_fn=hear_interrupts,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

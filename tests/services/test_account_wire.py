@@ -57,7 +57,7 @@ CALLS: dict[str, Callable[[Session], Awaitable[Any]]] = {
     ),
     "assets_get": lambda s: s.assets.get("string"),
     "assets_delete": lambda s: s.assets.delete_many(["string"]),
-    "gallery_by_job": lambda s: first(
+    "gallery_jobs_filtered": lambda s: first(
         s.gallery.jobs(
             project="string",
             status="completed",
@@ -194,7 +194,7 @@ def test_drafts_are_asked_for_as_the_vendors_briefs_do(name: str) -> None:
 
 
 async def test_images_of_the_gallery_keep_the_number_that_promoting_takes() -> None:
-    (job,) = await exchanged("gallery_by_job", CALLS["gallery_by_job"])
+    (job,) = await exchanged("gallery_jobs_filtered", CALLS["gallery_jobs_filtered"])
     (image,) = job.images
     assert (image.job_id, image.image_result_id, image.url) == ("string", 0, None)
 

@@ -56,6 +56,14 @@ def put_of(url: str, data: bytes = PNG, **changes: Any) -> Put:
     return Put(**(wanted | changes))
 
 
+async def listen(transport: Any, idle: float, heard: list[bytes] | None = None) -> None:
+    """Read the event stream to its end."""
+    async with transport.stream(GET, idle) as blocks:
+        async for block in blocks:
+            if heard is not None:
+                heard.append(block)
+
+
 # What goes out
 
 
@@ -225,8 +233,8 @@ async def test_content_type_that_would_break_the_header_is_refused(
         await exchange.answer()
 
     async with serve(accept) as server:
+        put = put_of(server.url + SIGNED, content_type=content_type)
         with pytest.raises(ResponseFormatError):
-            put = put_of(server.url + SIGNED, content_type=content_type)
             await open_transport(server.url).put(put)
     assert not server.requests
 
@@ -420,9 +428,7 @@ FAULTS = {
     "cut chunks": Fault(cut_chunks, "broke"),
     "cut error": Fault(cut_error, "broke"),
     "silence": Fault(silence, "no answer in time", RequestTimeoutError),
-    "silence in the answer": Fault(
-        silence_in_the_answer, "no answer in time", RequestTimeoutError
-    ),
+    "silence in the answer": Fault(silence_in_the_answer, "no answer in time", RequestTimeoutError),
     "nonsense": Fault(nonsense, "no proper HTTP"),
     "long header": Fault(long_header, "no proper HTTP"),
 }
@@ -468,9 +474,7 @@ async def test_fault_of_the_event_stream_is_an_error_of_ours(
     async with serve(fault.do) as server:
         transport = open_transport(server.url, timeout=0.3)
         with pytest.raises((fault.kind, ResponseFormatError)) as raised:
-            async with transport.stream(GET, 0.3) as blocks:
-                async for _ in blocks:
-                    pass
+            await listen(transport, 0.3)
         await server.until(lambda: server.open == 0)
     assert len(server.requests) == 1
     assert_discreet(raised.value, SIGNATURE)
@@ -615,8 +619,8 @@ async def test_storage_that_stops_reading_ends_the_upload(open_transport: OpenTr
         await asyncio.Event().wait()
 
     async with serve(stuck) as server:
+        put = put_of(server.url + SIGNED, bytes(30_000_000), stall=0.2)
         with pytest.raises(RequestTimeoutError, match="no answer in time"):
-            put = put_of(server.url + SIGNED, bytes(30_000_000), stall=0.2)
             await open_transport(server.url).put(put)
 
 
@@ -654,6 +658,20 @@ async def test_early_refusal_of_an_upload_is_returned(open_transport: OpenTransp
             assert b"AccessDenied" in response.body
 
 
+async def test_success_before_the_whole_body_was_sent_is_no_success(
+    open_transport: OpenTransport,
+) -> None:
+    async def hasty(exchange: Exchange) -> None:
+        await exchange.some(10)
+        await exchange.head(200, [("Content-Length", "0")])
+        await exchange.gone()
+
+    async with serve(hasty) as server:
+        put = put_of(server.url + SIGNED, bytes(30_000_000))
+        with pytest.raises(ConnectionFailedError, match="before the whole file was sent"):
+            await open_transport(server.url).put(put)
+
+
 @pytest.mark.parametrize("error", [ValueError("mine"), OSError(32, "mine"), TimeoutError("mine")])
 async def test_what_the_progress_callback_raises_comes_out_as_it_is(
     open_transport: OpenTransport, error: Exception
@@ -689,7 +707,9 @@ async def test_source_that_ends_early_breaks_the_upload_off(open_transport: Open
         whole.append(len(await exchange.body()))
 
     async with serve(accept) as server:
-        with pytest.raises(UploadError, match="short.png: ended after 999999 of 1000000") as raised:
+        with pytest.raises(
+            UploadError, match=r"short\.png: ended after 999999 of 1000000"
+        ) as raised:
             await open_transport(server.url).put(put_of(server.url + SIGNED, body=Short()))
         await server.until(lambda: server.open == 0)
     assert not whole
@@ -706,6 +726,22 @@ async def test_uploads_one_after_another_share_a_connection(open_transport: Open
             await transport.put(put_of(server.url + SIGNED, bytes(size)))
     assert len(server.requests) == 20
     assert server.connections == 1
+
+
+async def test_uploads_and_downloads_have_so_many_connections_and_no_more(
+    open_transport: OpenTransport,
+) -> None:
+    """Whoever calls: API calls and the event stream are not in their way."""
+
+    async def send(exchange: Exchange) -> None:
+        await exchange.answer(200, PNG)
+
+    async with serve(send) as server:
+        transport = open_transport(server.url, upload_concurrency=3, download_concurrency=2)
+        await asyncio.gather(*(transport.put(put_of(server.url + SIGNED)) for _ in range(20)))
+        assert server.connections == 3
+        await asyncio.gather(*(fetch(transport, server.url + SIGNED) for _ in range(20)))
+        assert server.connections == 3 + 2
 
 
 # The event stream
@@ -768,21 +804,19 @@ async def test_silent_stream_ends_after_the_idle_time_and_not_after_the_timeout_
     ticks = [asyncio.Event() for _ in range(5)]
     async with serve(ticking) as server:
         transport = open_transport(server.url, timeout=0.2)
-        heard = b""
+        heard: list[bytes] = []
         with pytest.raises(RequestTimeoutError):
-            async with transport.stream(GET, 0.3) as blocks:
-                async for block in blocks:
-                    heard += block
+            await listen(transport, 0.3, heard)
         await server.until(lambda: server.open == 0)
-    assert heard == b":keepalive\n\n" * 5
+    assert b"".join(heard) == b":keepalive\n\n" * 5
 
 
 async def test_handshake_of_the_stream_is_bounded(open_transport: OpenTransport) -> None:
     async with serve(silence) as server:
         transport = open_transport(server.url, timeout=0.2)
-        with pytest.raises(RequestTimeoutError):
-            async with transport.stream(GET, 60.0):
-                pass
+        async with asyncio.timeout(5):
+            with pytest.raises(RequestTimeoutError):
+                await listen(transport, 60.0)
         await server.until(lambda: server.open == 0)
 
 
@@ -915,11 +949,6 @@ async def test_closing_wakes_everyone_who_waits(
             await exchange.send(b"half")
         await exchange.gone()
 
-    async def follow(transport: Any) -> None:
-        async with transport.stream(GET, 60.0) as blocks:
-            async for _ in blocks:
-                pass
-
     async with serve(half) as server:
         transport = open_transport(server.url, timeout=60.0)
         tasks = [
@@ -928,7 +957,7 @@ async def test_closing_wakes_everyone_who_waits(
                 transport.send(POST),
                 transport.put(put_of(server.url + SIGNED, stall=60.0)),
                 fetch(transport, server.url + SIGNED),
-                follow(transport),
+                listen(transport, 60.0),
             )
         ]
         await server.until(lambda: len(server.requests) == 4)

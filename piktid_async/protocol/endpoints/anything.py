@@ -10,7 +10,8 @@ from piktid_async.types import Json, Params
 
 def anything(method: str, path: str, *, json: Json, params: Params | None) -> Call[Json]:
     """Return a call to an endpoint that is not modelled; only GET is sent again after a fault."""
-    if not path.startswith("/") or path.startswith("//") or set(path) & set("\\?#\r\n "):
+    strange = any(each <= " " or each in "\\?#\x7f" for each in path)
+    if strange or not path.startswith("/") or path.startswith("//"):
         raise InvalidRequestError(
             "path", f"must be a path on the API such as '/gallery/by-job', not {path!r}"
         )

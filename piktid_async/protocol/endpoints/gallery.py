@@ -6,6 +6,7 @@ from datetime import datetime
 
 import attrs
 
+from piktid_async.errors import ResponseFormatError
 from piktid_async.protocol.endpoints.building import (
     Page,
     date_or_none,
@@ -13,7 +14,10 @@ from piktid_async.protocol.endpoints.building import (
     text_or_none,
 )
 from piktid_async.protocol.messages import Call
-from piktid_async.types import JsonObject
+from piktid_async.types import JsonObject, Params
+
+IMAGES_PER_JOB = 200
+"""Images listed per job: the documented maximum; 50 would hide inputs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,14 +37,17 @@ class GalleryJob:
 
 def gallery_jobs(project_id: str | None, page: int) -> Call[Page]:
     """`GET /gallery/by-job`, newest first."""
+    project: Params = {} if project_id is None else {"project_id": project_id}
     return page_of(
-        "/gallery/by-job", "jobs", page, {} if project_id is None else {"project_id": project_id}
+        "/gallery/by-job", "jobs", page, {**project, "max_images_per_job": IMAGES_PER_JOB}
     )
 
 
 def gallery_job_of_row(row: JsonObject) -> GalleryJob:
     """Read a row of the gallery; the inputs' uuids are the uploaded file ids."""
-    images = row.get("images")
+    job_id, images = row.get("job_id"), row.get("images")
+    if not isinstance(job_id, str) or not job_id:
+        raise ResponseFormatError("GET /gallery/by-job", "required field missing @ $.jobs.job_id")
     inputs = [
         each
         for image in (images if isinstance(images, list) else [])
@@ -49,7 +56,7 @@ def gallery_job_of_row(row: JsonObject) -> GalleryJob:
     ]
     ids = {each.get("uuid") for each in inputs if isinstance(each, dict)}
     return GalleryJob(
-        job_id=str(row.get("job_id")),
+        job_id=job_id,
         job_type=text_or_none(row.get("job_type")),
         project_key=text_or_none(row.get("project_key")),
         input_ids=frozenset(each for each in ids if isinstance(each, str)),

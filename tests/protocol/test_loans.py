@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from piktid_async.protocol.loans import Loans
+
+
+def lent(feeds: int) -> Loans:
+    loans = Loans()
+    loans.lend(1, feeds)
+    return loans
+
+
+def test_the_last_feed_to_come_back_gets_the_outcome():
+    loans = lent(3)
+    assert loans.back(1, handled=True) is None
+    assert loans.back(1, handled=True) is None
+    assert 1 in loans
+    assert loans.back(1, handled=True) == "handled"
+    assert 1 not in loans
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_one_feed_that_crashes_leaves_it_unhandled_in_either_order(order):
+    loans = lent(2)
+    assert loans.back(1, handled=order[0]) is None
+    assert loans.back(1, handled=order[1]) == "unhandled"
+
+
+@pytest.mark.parametrize("order", [(True, False), (False, True)])
+def test_one_feed_that_may_acknowledge_is_enough_in_either_order(order):
+    loans = lent(2)
+    assert loans.back(1, handled=True, ours=order[0]) is None
+    assert loans.back(1, handled=True, ours=order[1]) == "handled as ours"
+
+
+def test_a_feed_that_may_acknowledge_but_crashed_does_not():
+    loans = lent(2)
+    assert loans.back(1, handled=False, ours=True) is None
+    assert loans.lend_again(1)
+    assert loans.back(1, handled=True) is None
+    assert loans.back(1, handled=True) == "handled"
+
+
+def test_what_was_given_back_is_given_to_one_feed_more_and_no_second():
+    loans = lent(2)
+    assert not loans.lend_again(1)
+    assert loans.back(1, handled=False) is None
+    assert loans.lend_again(1)
+    assert not loans.lend_again(1)
+    assert loans.back(1, handled=True) is None
+    assert loans.back(1, handled=True) == "handled"
+
+
+def test_what_is_not_lent_does_not_come_back():
+    assert Loans().back(1, handled=True) is None
+    assert not Loans().lend_again(1)
+
+
+def test_what_was_acknowledged_meanwhile_has_no_outcome():
+    loans = lent(1)
+    loans.forget(1)
+    loans.forget(1)
+    assert loans.back(1, handled=False) is None
