@@ -346,8 +346,10 @@ class _Saving:
 
     async def _again(self) -> JobResult:
         if self._fresh is None:
-            self._fresh = asyncio.ensure_future(self._job.fetch_results())
-        return await self._fresh
+            connections = self._job._runtime.connect()
+            self._fresh = connections.spawn(self._job.fetch_results(), "piktid fresh links")
+        # Shielded: the reading serves every file, whoever asked first.
+        return await asyncio.shield(self._fresh)
 
 
 def follow_job(
