@@ -75,8 +75,10 @@ class Saving:
 
     async def _again(self) -> JobResult:
         if self._fresh is None:
-            self._fresh = asyncio.ensure_future(self._fetch_results())
-        return await self._fresh
+            fresh = self._runtime.connect().spawn(self._fetch_results(), "piktid fresh links")
+            self._fresh = fresh
+        # Shielded: the reading serves every file, whoever asked first.
+        return await asyncio.shield(self._fresh)
 
 
 async def save_job_zip(runtime: Runtime, job_id: str, path: str | PathLike[str]) -> Path:

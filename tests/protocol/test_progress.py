@@ -231,8 +231,8 @@ def test_outputs_that_come_while_somebody_looks_are_shown_to_the_next():
     looking = running.outputs()
     assert next(looking).image_index == 0
     running.notified(image(1))
-    assert list(looking) == []
     assert indices(running) == [0, 1]
+    assert list(looking) == []
 
 
 def test_the_log_keeps_every_notification_in_order():

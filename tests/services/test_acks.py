@@ -106,6 +106,8 @@ async def test_replayed_notification_that_is_pending_is_not_doubled() -> None:
         assert transport.gate is not None
         transport.gate.set()
         await made.flush(5.0)
+        await turns(lambda: not made._queue.qsize())
+        assert transport.asked == {1: 1}
         # A replay after that means that the DELETE was lost: once more.
         made.add([1])
         await made.flush(5.0)

@@ -212,6 +212,16 @@ async def test_cancelled_waiter_leaves_the_queue_to_the_others(queue: Queue) -> 
     assert await queue.ended("a") == ["d"]
 
 
+@pytest.mark.parametrize("queue", [at_most(1)], indirect=True)
+async def test_slot_that_frees_before_a_cancelled_waiter_has_gone_passes_it_by(
+    queue: Queue,
+) -> None:
+    waiting = {name: queue.join(name) for name in "abc"}
+    assert await queue.settle() == ["a"]
+    waiting["b"].cancel()
+    assert await queue.ended("a") == ["c"]
+
+
 @pytest.mark.parametrize("queue", [at_most(1, recolor=1)], indirect=True)
 async def test_waiter_cancelled_at_the_moment_of_its_turn_gives_all_of_it_back(
     queue: Queue,
