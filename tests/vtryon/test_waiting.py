@@ -72,6 +72,7 @@ async def test_ten_waiters_share_one_polling_loop() -> None:
 async def test_one_id_is_one_object_while_somebody_holds_it(session: VtryonSession) -> None:
     task = await session.recolor(BLUE)
     assert session.task(task.id) is task
+    assert task.status == "queued"  # picking it up again forgets nothing
     assert [each async for each in session.tasks()] == [task]
 
 

@@ -74,7 +74,7 @@ def shaded_by(
         far = ImageChops.offset(cover, round(0.016 * edge) * side, round(0.02 * edge))
         return _darkened(canvas, far, 0.34, radius=0.018 * edge)
     canvas = _darkened(canvas, _contact(cover.size, box), 0.5, radius=0.008 * edge)
-    return _darkened(canvas, _cast(cover, box, side), 0.38, radius=0.01 * edge)
+    return _darkened(canvas, _cast(cover, box, side), 0.28, radius=0.014 * edge)
 
 
 def _contact(size: Size, box: tuple[int, int, int, int]) -> Image.Image:

@@ -64,8 +64,7 @@ def dressed(
         if kind in worn:
             body.paste(worn[kind].image, _box(worn[kind], look))
     inner = worn.get("top") or worn.get("dress") or worn.get("outer")
-    depth = 0.105 * (_height(inner, look) if inner is not None else 0.3)
-    neck(body, look, opening=0.043, depth=min(0.05, depth))
+    neck(body, look, opening=0.044, depth=_neckline(inner, look))
     head(body, look, smile=pose.smile)
     if "hat" in worn:
         body.paste(worn["hat"].image, _box(worn["hat"], look))
@@ -110,7 +109,9 @@ def _width(garment: Garment, look: Look) -> float:
         body = {"top": 0.212, "outer": 0.232, "dress": 0.186}[garment.kind] * scale
         return min(0.62, body / garment.chest)
     if garment.kind in ("trousers", "shorts", "skirt"):
-        return min(0.5, {"trousers": 0.178, "shorts": 0.182, "skirt": 0.162}[garment.kind] / garment.waist)
+        return min(
+            0.5, {"trousers": 0.178, "shorts": 0.182, "skirt": 0.162}[garment.kind] / garment.waist
+        )
     return {"shoes": 0.2, "hat": 0.13, "bag": 0.16}[garment.kind]
 
 
@@ -124,6 +125,14 @@ def _height(garment: Garment, look: Look) -> float:
     if garment.kind in ("dress", "outer"):
         return min(natural, 0.78)
     return min(natural, 0.56)
+
+
+def _neckline(inner: Garment | None, look: Look) -> float:
+    """Return how far below the shoulders the skin is seen."""
+    if inner is None:
+        return 0.03
+    low = (inner.neckline - inner.shoulder) * _height(inner, look)
+    return min(0.075, max(0.012, low + 0.002))
 
 
 def _legs(body: Modelling, look: Look, pose: Pose, worn: dict[Kind, Garment]) -> None:
@@ -180,10 +189,9 @@ def _arm(body: Modelling, look: Look, pose: Pose, upper: Garment | None, *, side
         dx, dy = opening[0] - start[0], opening[1] - start[1]
         long = max(0.02, (dx * dx + dy * dy) ** 0.5)
         if long > 0.19:  # a long sleeve: only the hand is seen
-            wrist = (opening[0] + 0.014 * dx / long, opening[1] + 0.014 * dy / long)
-            middle = ((start[0] + wrist[0]) / 2, (start[1] + wrist[1]) / 2)
-            body.limb((start, middle, wrist), (0.025, 0.021, 0.0145), look.skin, lift=0.15)
-            _hand(body, look, wrist, (dx / long * 0.6, dy / long), side)
+            inside = (opening[0] - 0.03 * dx / long, opening[1] - 0.03 * dy / long)
+            wrist = (opening[0] + 0.012 * dx / long, opening[1] + 0.012 * dy / long)
+            _hand(body, look, (inside,), (0.0145,), wrist, (dx / long * 0.6, dy / long), side)
             return
         elbow = (start[0] + 0.158 * dx / long, start[1] + 0.158 * dy / long)
     if pose.elbows:
@@ -191,24 +199,32 @@ def _arm(body: Modelling, look: Look, pose: Pose, upper: Garment | None, *, side
         wrist = (side * 0.088, 0.432)
     else:
         wrist = (elbow[0] + side * 0.016, elbow[1] + 0.132)
-    body.limb((start, ((start[0] + elbow[0]) / 2, (start[1] + elbow[1]) / 2), elbow, wrist),
-              (0.026, 0.0255, 0.0205, 0.0145), look.skin, lift=0.15)  # fmt: skip
     dx, dy = wrist[0] - elbow[0], wrist[1] - elbow[1]
     long = max(0.02, (dx * dx + dy * dy) ** 0.5)
-    _hand(body, look, wrist, (dx / long, dy / long), side)
+    cap = (start[0] - side * 0.012, start[1] - 0.017)
+    middle = ((start[0] + elbow[0]) / 2, (start[1] + elbow[1]) / 2)
+    above, widths = (cap, start, middle, elbow), (0.014, 0.0265, 0.0255, 0.0205)
+    _hand(body, look, above, widths, wrist, (dx / long, dy / long), side)
 
 
 def _hand(
-    body: Modelling, look: Look, wrist: tuple[float, float], along: tuple[float, float], side: int
+    body: Modelling,
+    look: Look,
+    above: Curve,
+    widths: tuple[float, ...],
+    wrist: tuple[float, float],
+    along: tuple[float, float],
+    side: int,
 ) -> None:
+    """Draw an arm, given down to its wrist, with its hand."""
     x, y = wrist
     dx, dy = along
 
     def out(far: float, off: float) -> tuple[float, float]:
         return x + far * dx - off * side * dy, y + far * dy + off * side * dx
 
-    path = (out(-0.004, 0.0), out(0.026, 0.0), out(0.05, 0.003), out(0.072, 0.006))
-    body.limb(path, (0.0135, 0.0185, 0.0165, 0.0075), look.skin, lift=0.1)
+    hand = (wrist, out(0.026, 0.0), out(0.05, 0.003), out(0.072, 0.006))
+    body.limb((*above, *hand), (*widths, 0.0138, 0.0175, 0.0158, 0.0075), look.skin, lift=0.15)
     thumb = (out(0.012, 0.012), out(0.034, 0.02), out(0.046, 0.019))
     body.limb(thumb, (0.006, 0.0065, 0.004), look.skin, lift=0.1)
 
@@ -226,18 +242,20 @@ def _opening(upper: Garment | None, look: Look, side: int) -> tuple[float, float
 def _plain(kind: Kind) -> Garment:
     """Draw a plain garment for whoever was given none of its kind."""
     if kind == "top":
-        return measured(_drawn(tops.tshirt((0.72, 0.72, 0.71))), told="tshirt")
-    return measured(_drawn(bottoms.trousers((0.045, 0.05, 0.065))), told="trousers")
+        return measured(drawn(tops.tshirt((0.72, 0.72, 0.71))), told="tshirt")
+    return measured(drawn(bottoms.trousers((0.045, 0.05, 0.065))), told="trousers")
 
 
-def _drawn(parts: list[Part], *, edge: int = 900) -> Image.Image:
-    """Draw a sample garment as RGBA: what black and white backdrops shine through is clear."""
+def drawn(parts: list[Part], *, edge: int = 900) -> Image.Image:
+    """Draw a garment as RGBA: what black and white backdrops shine through is clear."""
     lights = []
     for backdrop in (0.0, 1.0):
         shape = (edge, round(0.8 * edge), 3)
         sheet = Sheet(np.full(shape, backdrop, np.float32), rng=np.random.default_rng(11))
         for part in parts:
-            sheet.add(attrs.evolve(resized(part, wide=1.3, tall=0.98, down=0.0), lift=part.lift / 2))
+            sheet.add(
+                attrs.evolve(resized(part, wide=1.3, tall=0.98, down=0.0), lift=part.lift / 2)
+            )
         lights.append(sheet.light)
     dark, bright = lights
     cover = np.clip(1 - (bright - dark).mean(axis=-1), 0, 1)

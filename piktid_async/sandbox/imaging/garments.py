@@ -3,6 +3,7 @@
 By the words that came with it, or else by its outline. Lengths are fractions of the cut-out.
 """
 
+import re
 from typing import Literal
 
 import attrs
@@ -27,6 +28,7 @@ _WORDS: dict[str, Kind] = {
     "polo": "top", "vest": "top", "sweatshirt": "top",
 }  # fmt: skip
 
+_ELSEWHERE = re.compile(r"\b(?:into|in|under|over|with|beneath)\b")
 _ROWS = 100
 
 
@@ -42,6 +44,8 @@ class Garment:
     """Where its axis lies."""
     shoulder: float
     """Height of the shoulder line."""
+    neckline: float
+    """Height of the lowest point of the front's upper rim."""
     waist: float
     """Width near the upper rim."""
     sleeve: tuple[float, float] | None
@@ -59,7 +63,8 @@ def measured(image: Image.Image, *, told: str = "") -> Garment:
     """Measure a cut-out; `told` is whatever text came with it."""
     small = image.getchannel("A").resize((_ROWS, _ROWS), Image.Resampling.BOX)
     mask: Mask = np.asarray(small) > 100
-    named = words_of(told)
+    # "tucked into pants" and "under the jacket" speak of another garment.
+    named = words_of(_ELSEWHERE.split(told.lower())[0])
     kind = next((kind for word, kind in _WORDS.items() if word in named), None)
     if kind is None:
         kind = _kind_of(mask, image.height / image.width)
@@ -74,6 +79,7 @@ def measured(image: Image.Image, *, told: str = "") -> Garment:
         chest=chest,
         center=center if kind in ("top", "outer", "dress") else 0.5,
         shoulder=_shoulder(mask, chest),
+        neckline=_neckline(image, center),
         waist=max(0.1, top_right - top_left),
         sleeve=_sleeve(mask, chest, center, low=45 if kind == "dress" else 90),
         legs=_legs(mask) if kind == "trousers" else None,
@@ -87,7 +93,9 @@ def _kind_of(mask: Mask, aspect: float) -> Kind:
     apart = ~mask[72:96, 44:57].any(axis=1)
     if apart.mean() > 0.6:
         return "trousers" if aspect > 1.25 else "shorts"
-    widths = np.array([right - left for left, right in (_extent(mask, row) for row in range(_ROWS))])
+    widths = np.array(
+        [right - left for left, right in (_extent(mask, row) for row in range(_ROWS))]
+    )
     upper, waist, hem = widths[8:25].max(), widths[22:50].min(), widths[92:98].max()
     if hem < 0.9 * widths.max() or hem < 1.25 * upper:  # sleeves, or no flare
         return "dress" if aspect > 1.9 else "top"
@@ -120,6 +128,22 @@ def _shoulder(mask: Mask, chest: float) -> float:
     return 0.0
 
 
+def _neckline(image: Image.Image, center: float) -> float:
+    """Return the height where, from above, the dark inside of the back ends in the middle."""
+    box = (max(0.0, center - 0.03), 0.0, min(1.0, center + 0.03), 0.32)
+    corner = (box[0] * image.width, 0, box[2] * image.width, box[3] * image.height)
+    grey = image.convert("L").resize((1, 64), Image.Resampling.BOX, box=corner)
+    light = np.asarray(grey, np.float32)[:, 0]
+    cover = image.getchannel("A").resize((1, 64), Image.Resampling.BOX, box=corner)
+    light = np.where(np.asarray(cover)[:, 0] > 128, light, 0)
+    jumps = [
+        float(light[row : row + 5].mean() - light[max(0, row - 4) : row].mean())
+        for row in range(4, 58)
+    ]
+    best = int(np.argmax(jumps))
+    return (best + 4) / 64 * 0.32 if jumps[best] > 18 else 0.07
+
+
 def _sleeve(mask: Mask, chest: float, center: float, *, low: int) -> tuple[float, float] | None:
     """Return where the sleeves end, on the average of both sides."""
     reach = np.zeros(low)
@@ -132,17 +156,24 @@ def _sleeve(mask: Mask, chest: float, center: float, *, low: int) -> tuple[float
     # The lowest row that still reaches nearly as far out is that of the opening.
     rows = np.flatnonzero(reach > 0.96 * reach[farthest])
     row = int(rows[-1])
-    edge = min(_ROWS - 1, round((center + reach[row]) * _ROWS) - 1)
-    inner = edge
-    while inner > 0 and mask[row, inner] and edge - inner < 0.3 * _ROWS:
-        inner -= 1
-    thick = min((edge - inner) / _ROWS, 0.4 * chest)
-    return float(reach[row]) - thick / 2, row / _ROWS
+    level = max(0, row - 4)  # the opening itself is slanted
+    left, right = _extent(mask, level)
+    outs = []
+    for side, edge in ((-1, round(left * _ROWS)), (1, round(right * _ROWS) - 1)):
+        inner = edge
+        while 0 <= inner < _ROWS and mask[level, inner]:
+            inner -= side
+        thick = min(abs(edge - inner) / _ROWS, 0.4 * chest)
+        outs.append(abs(edge / _ROWS - center) - thick / 2)
+    return sum(outs) / 2, row / _ROWS
 
 
 def _legs(mask: Mask) -> tuple[float, float] | None:
     line = np.flatnonzero(np.diff(np.pad(mask[93].astype(np.int8), 1)))
     if len(line) < 4:
         return None
-    middles = [(float(start) + float(end)) / 2 / _ROWS for start, end in zip(line[::2], line[1::2], strict=True)]
+    middles = [
+        (float(start) + float(end)) / 2 / _ROWS
+        for start, end in zip(line[::2], line[1::2], strict=True)
+    ]
     return middles[0] - 0.5, middles[-1] - 0.5

@@ -34,8 +34,8 @@ def neck(body: Modelling, look: Look, *, opening: float, depth: float) -> None:
     low = 0.166 + depth
     outline = _both(
         ((0.024, 0.118), (0.024, 0.15), (0.03, 0.163)),
-        ((0.03, 0.163), (max(0.033, opening), 0.168), (0.75 * opening, 0.166 + 0.62 * depth)),
-        ((0.75 * opening, 0.166 + 0.62 * depth), (0.4 * opening, low - 0.1 * depth), (0, low)),
+        ((0.03, 0.163), (max(0.033, opening), 0.168), (0.68 * opening, 0.166 + 0.6 * depth)),
+        ((0.68 * opening, 0.166 + 0.6 * depth), (0.34 * opening, low - 0.1 * depth), (0, low)),
     )
     body.add(outline, _dim(look.skin, 0.93), relief=0.008, lift=0.0)
 
@@ -77,23 +77,23 @@ def _features(body: Modelling, look: Look, *, smile: bool) -> None:
         draw.ellipse(box(x, _EYES, 0.0078, 0.0042), fill=(246, 242, 238, 255))
         draw.ellipse(box(x, _EYES, 0.0038, 0.004), fill=(*look.eyes, 255))
         draw.ellipse(box(x, _EYES, 0.0018, 0.0019), fill=(16, 14, 14, 255))
-        draw.arc(box(x, _EYES + 0.0006, 0.0086, 0.0056), 195, 345, fill=(*_dim(look.skin, 0.28), 255),
-                 width=round(0.0014 * unit))  # fmt: skip
+        draw.arc(box(x, _EYES + 0.0006, 0.0086, 0.0056), 195, 345,
+                 fill=(*_dim(look.skin, 0.28), 255), width=round(0.0014 * unit))  # fmt: skip
         draw.arc(box(x, _EYES - 0.002, 0.0105, 0.0095), 208, 330, fill=(*brow, 235),
                  width=round(0.0022 * unit))  # fmt: skip
-    draw.arc(box(0.0004, 0.1065, 0.0052, 0.0034), 15, 165, fill=(*dark, 150), width=round(0.0012 * unit))
+    draw.arc(
+        box(0.0004, 0.1065, 0.0052, 0.0034), 15, 165, fill=(*dark, 150), width=round(0.0012 * unit)
+    )
     lips = _mixed(look.skin, (168, 60, 66), 0.5)
     mouth = 0.1225
     wide = 0.0125 if smile else 0.0105
-    draw.chord(box(0, mouth - 0.0012, wide, 0.0036 if smile else 0.0028), 0, 180, fill=(*lips, 255))
-    draw.chord(box(0, mouth + 0.0004, wide * 0.92, 0.0026), 180, 360, fill=(*_dim(lips, 0.85), 255))
+    draw.chord(box(0, mouth, wide * 0.92, 0.0024), 180, 360, fill=(*_dim(lips, 0.88), 255))
+    draw.chord(box(0, mouth, wide, 0.0046 if smile else 0.0032), 0, 180, fill=(*lips, 255))
     if smile:
-        draw.chord(box(0, mouth, wide * 0.72, 0.0016), 0, 180, fill=(248, 244, 240, 255))
+        draw.chord(box(0, mouth, wide * 0.7, 0.0022), 0, 180, fill=(248, 244, 240, 255))
     small = sheet.convert("RGBa").resize(size, Image.Resampling.BOX)
     small = small.filter(ImageFilter.GaussianBlur(0.0005 * height)).convert("RGBA")
-    whole = Image.new("RGBA", body.layer.size)
-    whole.paste(small, (round(left), round(top)))
-    body.layer.alpha_composite(whole)
+    body.over(small, (round(left), round(top)))
 
 
 def _hair_in_front(body: Modelling, look: Look) -> None:
@@ -107,10 +107,10 @@ def _hair_in_front(body: Modelling, look: Look) -> None:
         for side in (-1, 1):
             lock: Curve = (
                 (side * 0.012, 0.024), (side * 0.044, 0.042), (side * 0.052, 0.09),
-                (side * 0.054, 0.5 * (0.09 + end)), (side * 0.05, end),
+                (side * 0.054, 0.5 * (0.09 + end)), (side * 0.049, end - 0.004),
             )  # fmt: skip
             back: Curve = (
-                (side * 0.05, end), (side * 0.036, end - 0.012), (side * 0.0375, 0.1),
+                (side * 0.042, end), (side * 0.037, 0.5 * (0.1 + end)), (side * 0.0375, 0.1),
                 (side * 0.034, 0.062), (side * 0.012, 0.036),
             )  # fmt: skip
             body.add((lock, back), hair, relief=0.007, lift=0.22)
@@ -124,14 +124,23 @@ def _cap(low: float) -> tuple[Curve, ...]:
     """Outline the hair on the skull, down to the forehead."""
     return _both(
         ((0, 0.006), (0.032, 0.014), (0.047, 0.044), (0.0455, 0.086)),
-        ((0.0455, 0.086), (0.0395, 0.074), (0.033, low - 0.006), (0.016, low - 0.012), (0, low - 0.008)),
+        (
+            (0.0455, 0.086),
+            (0.0395, 0.074),
+            (0.033, low - 0.006),
+            (0.016, low - 0.012),
+            (0, low - 0.008),
+        ),
     )
 
 
 def _ring(x: float, y: float, radius: float) -> Curve:
     steps = 12
     return tuple(
-        (x + radius * math.cos(step * math.tau / steps), y + radius * math.sin(step * math.tau / steps))
+        (
+            x + radius * math.cos(step * math.tau / steps),
+            y + radius * math.sin(step * math.tau / steps),
+        )
         for step in range(steps + 1)
     )
 

@@ -18,6 +18,8 @@ MAX_PIXELS = 64_000_000
 
 _APP1, _SCAN = 0xE1, 0xDA
 _ORIENTATION = 0x0112
+_FIRST_LYING = 5
+"""From this orientation on, rows are columns."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -51,6 +53,26 @@ def read_image(source: bytes, *, size: int) -> Image.Image:
         ) from error
     image = _scaled(image, size=size)
     return image if turn is None else image.transpose(turn)
+
+
+def upright_size(source: bytes) -> tuple[int, int]:
+    """Return width and height of a JPEG, PNG or WEBP as it is shown, without decoding it.
+
+    Raise ImagingError as `read_image` does.
+    """
+    try:
+        exif, source = _split_exif(source)
+        image = _opened(source)
+        _check_size(image)
+        lying = _orientation(exif or image.info.get("exif")) >= _FIRST_LYING
+    except ImagingError:
+        raise
+    except Exception as error:
+        raise ImagingError(
+            "The image could not be read (the file is damaged or incomplete)"
+        ) from error
+    width, height = image.size
+    return (height, width) if lying else (width, height)
 
 
 def write_jpeg(image: Image.Image, *, quality: int) -> bytes:

@@ -44,11 +44,11 @@ class Modelling:
         shaded = np.clip(tone[..., None] * np.array(color, np.float32), 0, 255).astype(np.uint8)
         piece = Image.fromarray(shaded)
         piece.putalpha(cover)
-        whole = Image.new("RGBA", self.layer.size)
-        whole.paste(piece, (left, top))
-        self.layer.alpha_composite(whole)
+        self.over(piece, (left, top))
 
-    def limb(self, path: Curve, widths: tuple[float, ...], color: Rgb8, *, lift: float = 0.2) -> None:
+    def limb(
+        self, path: Curve, widths: tuple[float, ...], color: Rgb8, *, lift: float = 0.2
+    ) -> None:
         """Lay on a limb along a path, with its half widths at each point."""
         left: list[tuple[float, float]] = []
         right: list[tuple[float, float]] = []
@@ -67,24 +67,40 @@ class Modelling:
         right, bottom = self.pixel(box[2], box[3])
         size = (max(1, round(right - left)), max(1, round(bottom - top)))
         piece = layer.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
-        whole = Image.new("RGBA", self.layer.size)
-        whole.paste(piece, (round(left), round(top)))
-        self._shadow(whole.getchannel("A"), (0, 0), 0.3)
-        self.layer.alpha_composite(whole)
+        self._shadow(piece.getchannel("A"), (round(left), round(top)), 0.3)
+        self.over(piece, (round(left), round(top)))
+
+    def over(self, piece: Image.Image, corner: tuple[int, int]) -> None:
+        """Lay on a piece as it is, wherever it reaches to."""
+        left, top = max(0, -corner[0]), max(0, -corner[1])
+        right = min(piece.width, self.layer.width - corner[0])
+        bottom = min(piece.height, self.layer.height - corner[1])
+        if left < right and top < bottom:
+            inside = piece.crop((left, top, right, bottom))
+            self.layer.alpha_composite(inside, (corner[0] + left, corner[1] + top))
 
     def _shadow(self, cover: Image.Image, corner: tuple[int, int], lift: float) -> None:
         """Darken what is below, and only that."""
         if lift <= 0:
             return
-        step = max(1, round(0.004 * self.height))
-        whole = Image.new("L", self.layer.size)
-        whole.paste(cover, (corner[0] + step, corner[1] + 2 * step))
-        soft = whole.filter(ImageFilter.GaussianBlur(0.006 * self.height))
-        dark = Image.new("RGB", self.layer.size, (18, 12, 12))
-        veil = soft.point(lambda value: value * lift)
-        below = Image.composite(dark, self.layer.convert("RGB"), veil)
-        below.putalpha(self.layer.getchannel("A"))
-        self.layer = below
+        step, radius = max(1, round(0.004 * self.height)), 0.006 * self.height
+        margin = math.ceil(3 * radius) + 3 * step
+        box = (
+            max(0, corner[0] - margin),
+            max(0, corner[1] - margin),
+            min(self.layer.width, corner[0] + cover.width + margin),
+            min(self.layer.height, corner[1] + cover.height + margin),
+        )
+        size = (box[2] - box[0], box[3] - box[1])
+        if min(size) <= 0:
+            return
+        thrown = Image.new("L", size)
+        thrown.paste(cover, (corner[0] + step - box[0], corner[1] + 2 * step - box[1]))
+        veil = thrown.filter(ImageFilter.GaussianBlur(radius)).point(lambda value: value * lift)
+        area = self.layer.crop(box)
+        below = Image.composite(Image.new("RGB", size, (18, 12, 12)), area.convert("RGB"), veil)
+        below.putalpha(area.getchannel("A"))
+        self.layer.paste(below, box[:2])
 
 
 def _tone(cover: Image.Image, radius: float) -> Floats:

@@ -5,7 +5,7 @@ https://docs.piktid.com/docs/v2/create-packshot
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -77,7 +77,7 @@ def _shoot(
 ) -> _Shoot:
     style = wanted["style"]
     rng = np.random.default_rng(seed_of(style, wanted.get("seed"), wanted.get("prompt"), variation))
-    asked = wanted.get("shadow") or "auto"
+    asked: Shadow | Literal["auto"] = wanted.get("shadow") or "auto"
     light = words_of(text_of(wanted.get("lighting")))
     left = "right" in light or ("left" not in light and variation % 2 == 1)
     return _Shoot(
@@ -93,7 +93,9 @@ def _shoot(
 
 def _upright(asked: Shadow, style: str) -> Shadow:
     """Let a natural shadow fall on the ground where there is one."""
-    return "cast" if asked == "natural" and style in ("ghost_mannequin", "marketing_ready") else asked
+    return (
+        "cast" if asked == "natural" and style in ("ghost_mannequin", "marketing_ready") else asked
+    )
 
 
 def _seen_from(cutouts: dict[int, Image.Image], wanted: Mapping[str, Any]) -> Image.Image:
@@ -154,12 +156,12 @@ def _ghost_mannequin(shoot: _Shoot) -> Image.Image:
 
 
 def _marketing_ready(shoot: _Shoot) -> Image.Image:
-    """A place or a coloured set, light from one side, and things beside the product."""
+    """Paint a place or a coloured set, light from one side, and things beside the product."""
     told = f"{shoot.text('background')} {shoot.text('prompt')}"
     palette = color_of(shoot.text("color_palette") or told, otherwise=(226, 196, 178))
-    place = place_of(words_of(told))
-    if place is not None:
-        canvas = scene(place, shoot.size, rng=shoot.rng)
+    where = place_of(words_of(told))
+    if where is not None:
+        canvas = scene(where, shoot.size, rng=shoot.rng)
     else:
         canvas = compose.studio(shoot.size, palette, floor=0.76, rng=shoot.rng)
     canvas = compose.lit_from(

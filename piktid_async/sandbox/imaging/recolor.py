@@ -54,7 +54,7 @@ def recolor(
     target = find_target(reference_text, reference_image, instruction)
     image = read_image(source, size=size)
     mask, lab = find_garment(image, label=garment_label)
-    image = _dyed(image, mask, lab, varied(target, variation=variation))
+    image = dyed(image, mask, lab, varied(target, variation=variation))
     if watermark:
         image = stamp(image)
     small = image.copy()
@@ -86,7 +86,8 @@ def find_target(
     return color_from_hash(words)
 
 
-def _dyed(image: Image.Image, mask: Mask, lab: Floats, target: Lab) -> Image.Image:
+def dyed(image: Image.Image, mask: Mask, lab: Floats, target: Lab) -> Image.Image:
+    """Dye what the mask covers; mask and OKLab picture are those of `find_garment`."""
     picture = np.array(image)
     size = (mask.shape[1], mask.shape[0])
     small = np.asarray(image.resize(size, Image.Resampling.BOX))

@@ -94,7 +94,9 @@ def _glittering(picture: Image.Image, center: float, rng: Rng) -> Image.Image:
         x = (center + float(rng.normal(0, 0.03 + 0.1 * depth))) * width
         long, thick = (0.01 + 0.05 * depth) * width, max(1, round(0.005 * depth * height))
         glint = round(160 * (1 - 0.6 * depth))
-        draw.line((x - long, y, x + long, y), fill=(glint, round(glint * 0.8), glint // 2), width=thick)
+        draw.line(
+            (x - long, y, x + long, y), fill=(glint, round(glint * 0.8), glint // 2), width=thick
+        )
     return ImageChops.screen(picture, blurred(layer, radius=0.004 * max(picture.size)))
 
 
@@ -111,7 +113,9 @@ def _sea(size: Size, rng: Rng) -> Image.Image:
             (x / 40 * size[0], y + 0.006 * size[1] * depth * math.sin(x / 4 + phase))
             for x in range(41)
         ]
-        draw.line(line, fill=(round(90 + 90 * depth),) * 3, width=max(1, round(0.004 * depth * size[1])))
+        draw.line(
+            line, fill=(round(90 + 90 * depth),) * 3, width=max(1, round(0.004 * depth * size[1]))
+        )
     return blurred(
         ImageChops.screen(picture, blurred(layer, radius=0.003 * max(size))),
         radius=0.003 * max(size),

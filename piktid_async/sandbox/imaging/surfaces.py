@@ -1,5 +1,6 @@
 """Surfaces to lay a garment on, drawn from the word for them."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -109,7 +110,7 @@ def _wood(size: Size, rng: Rng) -> Floats:
     boards = 5
     tone = np.empty((height, width), np.float32)
     edges = np.linspace(0, height, boards + 1).round().astype(int)
-    for top, bottom in zip(edges, edges[1:], strict=False):
+    for top, bottom in itertools.pairwise(edges):
         shape = (int(bottom - top), width)
         bend = waves(shape, across=2.5, down=2, rng=rng)
         rows = np.linspace(0, 9, shape[0], dtype=np.float32)[:, None]

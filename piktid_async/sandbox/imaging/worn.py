@@ -70,10 +70,17 @@ def swung(garment: Image.Image) -> Image.Image:
     far = 0.07 * height
     quad = (0, -far, 0, height + far, width, height, width, 0)
     size = (max(1, round(0.8 * width)), height)
-    turned = garment.convert("RGBa").transform(
-        size, Image.Transform.QUAD, quad, Image.Resampling.BICUBIC
-    ).convert("RGBA")
-    veil = Image.linear_gradient("L").rotate(90).resize(size).point(lambda value: 200 + value * 55 // 255)
+    turned = (
+        garment.convert("RGBa")
+        .transform(size, Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
+        .convert("RGBA")
+    )
+    veil = (
+        Image.linear_gradient("L")
+        .rotate(90)
+        .resize(size)
+        .point(lambda value: 200 + value * 55 // 255)
+    )
     shaded = ImageChops.multiply(turned.convert("RGB"), Image.merge("RGB", (veil, veil, veil)))
     shaded.putalpha(turned.getchannel("A"))
     box = shaded.getbbox()

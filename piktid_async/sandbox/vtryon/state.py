@@ -11,22 +11,16 @@ import attrs
 
 Status = Literal["queued", "pending", "processing", "completed", "failed"]
 
-UPPER = frozenset(
-    {
-        "blouse",
-        "shirt",
-        "top",
-        "t-shirt",
-        "tshirt",
-        "tee",
-        "hoodie",
-        "sweater",
-        "kurta",
-        "choli",
-        "garment",
-    }
-)
-LOWER = frozenset({"lehenga", "skirt", "trousers", "pants", "chinos", "jeans", "bottom"})
+UPPER = frozenset({
+    "blouse", "cardigan", "choli", "coat", "dress", "garment", "gown", "hoodie", "jacket",
+    "jumper", "kurta", "kurti", "outfit", "polo", "saree", "sari", "shirt", "suit", "sweater",
+    "sweatshirt", "t-shirt", "tee", "top", "tshirt", "tunic", "vest",
+})  # fmt: skip
+LOWER = frozenset({
+    "bottom", "bottoms", "chinos", "jeans", "leggings", "lehenga", "palazzo", "pants",
+    "salwar", "shorts", "skirt", "trousers",
+})  # fmt: skip
+"""What a garment of a look may be called; whatever else is asked for is not in the image."""
 
 
 @attrs.frozen
