@@ -54,7 +54,7 @@ class NotificationFeed:
             if follower.error is not None:
                 raise follower.error
         except BaseException:
-            self._leave()
+            self._leave(crashed=True)
             raise
         return self
 
@@ -67,7 +67,7 @@ class NotificationFeed:
         self.end(None)
         if kind is None:
             self._finish_in_hand()
-        self._leave()
+        self._leave(crashed=kind is not None)
 
     def __aiter__(self) -> Self:
         return self
@@ -104,14 +104,15 @@ class NotificationFeed:
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
 
-    def _leave(self) -> None:
+    def _leave(self, *, crashed: bool) -> None:
         if self._runtime.feeds.pop(self._subscription, None) is None:
             return
-        unhandled = list(self._waiting)
-        if self._in_hand is not None:
-            unhandled.insert(0, self._in_hand)
+        unread = list(self._waiting)
+        unhandled = [] if self._in_hand is None else [self._in_hand]
         self._waiting.clear()
-        self._runtime.dispatcher.unsubscribe(self._subscription, unhandled)
+        if crashed:
+            unhandled, unread = unhandled + unread, []
+        self._runtime.dispatcher.unsubscribe(self._subscription, unhandled, unread=unread)
         if not self._runtime.closed:
             self._runtime.pump()
 

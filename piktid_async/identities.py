@@ -351,7 +351,7 @@ class _Watch(NotificationFeed):
             # Without a stream, the status call alone has to do.
             await follower.ready()
         except BaseException:
-            self._leave()
+            self._leave(crashed=True)
             raise
         return self
 
@@ -361,7 +361,10 @@ class _Watch(NotificationFeed):
         mine = code == self._code or (self._job_id is not None and wire.job_id == self._job_id)
         if mine or not isinstance(code, str):
             self._news.set()
-        return mine and super().put(wire)
+        if mine:
+            return super().put(wire)
+        self._runtime.dispatcher.passed(wire)
+        return True
 
     def end(self, error: PiktidError | None) -> None:
         """Let the waiter look: a closed session shows at its next request."""

@@ -161,12 +161,14 @@ async def find_lost(
     listed = await _listed(connections, request, since - CLOCK_SKEW)
     strangers = [job for job in listed if not runtime.dispatcher.knows(job.job_id)]
     wanted = frozenset(request.input_ids)
-    found = {job.job_id for job in strangers if job.input_ids == wanted}
+    found = {job.job_id for job in strangers if job.may_hold(wanted)}
     if not found:
-        others = {job.job_id for job in listed}
+        # A job may be listed before its images are, or known by its events alone.
+        others = {job.job_id for job in listed if job.input_ids}
+        unlisted = {job.job_id for job in strangers if not job.input_ids}
         found = {
             job_id
-            for job_id in runtime.dispatcher.unknown_jobs()
+            for job_id in unlisted | set(runtime.dispatcher.unknown_jobs())
             if job_id not in others and await _fits(connections, request, job_id)
         }
     if len(found) > 1:
@@ -194,7 +196,7 @@ async def _listed(
         jobs = [endpoints.gallery_job_of_row(row) for row in answer.rows]
         found += [job for job in jobs if job.job_type == request.kind and job.not_before(since)]
         # Newest first: the first that is too old ends the search.
-        if not answer.has_next or not all(job.not_before(since) for job in jobs):
+        if not (answer.has_next and jobs and all(job.not_before(since) for job in jobs)):
             return found
         page += 1
 

@@ -74,6 +74,11 @@ def redact_text(text: str) -> str:
     return _QUERY.sub(r"\1?***", text)
 
 
+def words(text: str | None) -> str | None:
+    """Convert a field of somebody else's words: None stays, signed URLs lose their queries."""
+    return None if text is None else redact_text(text)
+
+
 def shown(value: object) -> str:
     """Return a value as messages and reprs show it: never the bytes of an image."""
     if isinstance(value, bytes | bytearray | memoryview):

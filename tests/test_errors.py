@@ -22,7 +22,10 @@ from piktid_async.errors import (
     ConnectionFailedError,
     DownloadError,
     EventTooLargeError,
+    IdentityError,
+    IdentityFailedError,
     IdentityLimitError,
+    IdentityTimeoutError,
     InsufficientCreditsError,
     InvalidRequestError,
     JobAbortedError,
@@ -110,6 +113,9 @@ EVERY_ERROR: list[PiktidError] = [
     JobAbortedError("job_1", "aborted", RESULT),
     JobTimeoutError("job_1", "has not ended within 5 s", RESULT),
     OutputFailedError("job_1", ((0, 1, "no garment"), (2, 0, "blocked"))),
+    IdentityError("abc1234567xy", "no reason"),
+    IdentityFailedError("abc1234567xy", "no face found"),
+    IdentityTimeoutError("abc1234567xy", "not prepared within 5 s"),
     WebhookSignatureError("not signed with any of the secrets given"),
 ]
 
@@ -158,7 +164,7 @@ def test_every_error_of_the_tree_can_be_imported_from_the_package():
     ("builtin", "kinds"),
     [
         (ValueError, {InvalidRequestError}),
-        (TimeoutError, {RequestTimeoutError, JobTimeoutError}),
+        (TimeoutError, {RequestTimeoutError, JobTimeoutError, IdentityTimeoutError}),
         (ExceptionGroup, {UploadGroupError}),
     ],
 )
@@ -169,7 +175,7 @@ def test_these_and_no_others_are_builtin_errors_too(builtin, kinds):
 def test_these_and_no_others_may_be_tried_again():
     assert {kind for kind in defined_here() if kind.retryable} == {
         *(ConnectionFailedError, RequestTimeoutError, RateLimitError, ActiveJobLimitError),
-        *(ServerError, UploadError, DownloadError, JobTimeoutError),
+        *(ServerError, UploadError, DownloadError, JobTimeoutError, IdentityTimeoutError),
     }
 
 

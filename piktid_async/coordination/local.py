@@ -19,6 +19,8 @@ from piktid_async.protocol.quota import Grant, Quota
 
 # After a 429 that names no time. Slots of others free when their jobs end, minutes later.
 REFUSED = Backoff(base=2.0, cap=60.0)
+LONGEST_ASKED_FOR = 300.0
+"""Seconds of a Retry-After that are waited at most before the service is asked again."""
 
 
 @attrs.frozen(order=True)
@@ -146,7 +148,7 @@ class LocalCoordinator:
         count, until = self._refusals.get(path, (0, -math.inf))
         if now >= until:
             count += 1  # those that were under way together are refused once
-        until = max(until, now + (error.retry_after or REFUSED.ceiling(count)))
+        until = max(until, now + min(error.retry_after or REFUSED.ceiling(count), LONGEST_ASKED_FOR))
         self._refusals[path] = count, until
         if isinstance(error, ActiveJobLimitError):
             self._quota.full(until)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import attrs
 
 from piktid_async.errors import ConfigurationError, OutputFailedError
-from piktid_async.types import Json, Link, redact_url
+from piktid_async.types import Json, Link, redact_url, words
 
 TERMINAL = frozenset({"completed", "failed", "aborted"})
 """Job statuses after which nothing changes; a status that is not known is not terminal."""
@@ -51,7 +51,7 @@ class JobStatus:
     post_processing_status: str | None = None
     """Values are not documented; see `JobStatus.post_processing`."""
     post_processing_error: str | None = None
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
     project_key: str | None = None
     created_at: str | None = None
 
@@ -96,7 +96,7 @@ class Output:
     thumbnail_url: str | None = attrs.field(default=None, repr=redact_url)
     model_used: str | None = None
     """The engine; the event stream does not tell it, the results do."""
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
     original_filename: str | None = None
     image_result_id: int | None = None
     """The service's number of it, which promoting an identity's draft takes; not in events."""
@@ -132,7 +132,7 @@ class JobResult:
     """The newest version of each, ordered by image, then group index."""
     summary: Mapping[str, Json] = attrs.field(factory=dict)
     credits_used: float | None = None
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
     post_processing_status: str | None = None
     attachments: tuple[Json, ...] = ()
     """Images that were given to a conversation, as the service lists them."""
@@ -172,4 +172,4 @@ class StuckImage:
     original_filename: str | None = None
     hours_stuck: float | None = None
     job_status: str | None = None
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from piktid_async.errors import ConfigurationError
-from piktid_async.types import Json, JsonObject, Link, NoteId, redact_url
+from piktid_async.types import Json, JsonObject, Link, NoteId, redact_url, words
 
 AckMode: TypeAlias = Literal["handled", "manual", "never"]
 
@@ -36,7 +36,7 @@ class BatchEdit:
     status: str
     total_images: int | None = None
     processed_images: int | None = None
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +48,7 @@ class ImageResult:
     status: str
     output_link: str | None = attrs.field(default=None, repr=redact_url)
     output_thumbnail_link: str | None = attrs.field(default=None, repr=redact_url)
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
     version: int = 0
 
 
@@ -58,7 +58,7 @@ class IdentityPreprocessing:
 
     identity_code: str | None = None
     status: str | None = None
-    error_message: str | None = None
+    error_message: str | None = attrs.field(default=None, converter=words)
 
 
 @attrs.frozen(kw_only=True)

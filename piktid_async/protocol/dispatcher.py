@@ -158,22 +158,38 @@ class Dispatcher:
             if feed.wants(wire) and self._lend(note_id):
                 self._deliveries.append((feed, wire))
 
-    def unsubscribe(self, feed: Subscription, unhandled: Iterable[WireNotification]) -> None:
-        """Close a feed; what it has not handled goes back to the backlog, unacknowledged."""
+    def unsubscribe(
+        self,
+        feed: Subscription,
+        unhandled: Iterable[WireNotification],
+        *,
+        unread: Iterable[WireNotification] = (),
+    ) -> None:
+        """Close a feed; what it has not handled goes back to the backlog, unacknowledged.
+
+        What it has not even read is left to the others: to its job, which has had it, to the
+        feeds that have it, too, or to the next one.
+        """
         self._feeds.remove(feed)
         for wire in unhandled:
             self.returned(wire)
+        for wire in unread:
+            self.passed(wire)
 
     def returned(self, wire: WireNotification) -> None:
         """Take back what a feed will not handle; it is not acknowledged."""
         if wire.id in self._loans:
             # At once, though others still work on it: the next feed may be opened before them.
             self._hold(wire)
-            self._came_back(wire, self._loans.back(wire.id, handled=False))
+            self._came_back(wire, self._loans.back(wire.id, "given back"))
+
+    def passed(self, wire: WireNotification) -> None:
+        """Take back what a feed did not want after all."""
+        self._came_back(wire, self._loans.back(wire.id, "passed"))
 
     def handled(self, feed: Subscription, wire: WireNotification) -> None:
         """Note that a feed's loop has come back for the next notification."""
-        outcome = self._loans.back(wire.id, handled=True, ours=feed.ack_foreign)
+        outcome = self._loans.back(wire.id, "handled", ours=feed.ack_foreign)
         self._came_back(wire, outcome)
 
     def acknowledged(self, note_id: NoteId) -> None:
@@ -274,7 +290,7 @@ class Dispatcher:
         return True
 
     def _came_back(self, wire: WireNotification, outcome: Outcome | None) -> None:
-        if outcome == "unhandled":
+        if outcome == "unhandled" or (outcome == "passed" and not self._owns(wire)):
             self._seen[wire.id] = HELD
             self._hold(wire)
         elif outcome is not None:

@@ -28,7 +28,7 @@ from piktid_async.models.jobs import (
 )
 from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol import codec
-from piktid_async.types import Json
+from piktid_async.types import Json, redact_text
 
 ENDS_BY_STATUS = frozenset(
     {"garment_recolor", "create_packshot", "flat_2_model", "identity_creation", "model_swap"}
@@ -189,7 +189,7 @@ class Tracker:
         if type(total) is int and total > 0 and not self._promised:
             self.total = max(self.total or 0, total)
         if isinstance(error, str) and error:
-            self.error_message = error
+            self.error_message = redact_text(error)
         if isinstance(status, str) and _rank(status) >= _rank(self.status) and not self.ended:
             self.status = status
 

@@ -17,6 +17,8 @@ def test_the_defaults_are_the_documented_limits():
         "/model-swap": 5,
         "/flat-2-model": 5,
         "/edit-chat": 15,
+        "/identity/create": 5,
+        "/identity/promote-generated": 5,
     }
 
 

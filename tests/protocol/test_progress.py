@@ -125,8 +125,9 @@ def test_the_error_of_a_failed_job_is_kept():
     assert failed.error_message == "no garment"
 
 
-def test_the_kinds_that_end_by_their_status_are_the_batch_services():
-    assert {"garment_recolor", "create_packshot", "flat_2_model", "model_swap"} == ENDS_BY_STATUS
+def test_all_kinds_but_the_playground_end_by_their_status():
+    batches = {"garment_recolor", "create_packshot", "flat_2_model", "model_swap"}
+    assert batches | {"identity_creation"} == ENDS_BY_STATUS
 
 
 # Counts

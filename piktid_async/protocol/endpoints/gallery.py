@@ -30,6 +30,10 @@ class GalleryJob:
     input_ids: frozenset[str] = frozenset()
     created_at: datetime | None = None
 
+    def may_hold(self, inputs: frozenset[str]) -> bool:
+        """Whether the inputs listed so far are some of these, or these and a reference."""
+        return bool(self.input_ids) and (self.input_ids <= inputs or inputs <= self.input_ids)
+
     def not_before(self, since: datetime) -> bool:
         """Whether it may have been made since then; a job without a date may."""
         return self.created_at is None or self.created_at >= since
