@@ -225,10 +225,8 @@ class Identities:
         for a prompt that names a real person. The same as submitting a `CreateIdentity`.
         https://docs.piktid.com/docs/v2/identities/create_identity__post
         """
-        given: tuple[IdentityInstruction, ...] = instructions  # type: ignore[assignment]
-        return await submit(
-            self._runtime, CreateIdentity(instructions=given, model=model, name=name)
-        )
+        request = CreateIdentity(instructions=instructions, model=model, name=name)
+        return await submit(self._runtime, request)
 
     async def promote(self, draft: Output | int, name: str | None = None) -> Promotion:
         """Make an identity of a draft: 50 credits and one of the account's slots.

@@ -91,7 +91,9 @@ class _Writer:
         self._cut_if_due()
         for note in backlog:
             await self._send(b"event: backfill\ndata: " + note.json + b"\n\n")
-        await self._response.write(b"event: backfill_complete\ndata: {}\n\n")
+        # Without the space, which is optional: the programs of the guides look for "data: " and
+        # pass this event over; the one for Image Playground would stumble over the empty object.
+        await self._response.write(b"event: backfill_complete\ndata:{}\n\n")
         while True:
             try:
                 async with asyncio.timeout(keepalive):

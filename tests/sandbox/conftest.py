@@ -32,9 +32,9 @@ class Stream:
         """Return the next event; comments are passed over."""
         while True:
             lines = (await self.block()).strip().split("\n")
-            fields = dict(line.split(": ", 1) for line in lines if not line.startswith(":"))
+            fields = dict(line.split(":", 1) for line in lines if not line.startswith(":"))
             if fields:
-                return fields.get("event", ""), json.loads(fields["data"])
+                return fields.get("event", "").strip(), json.loads(fields["data"])
 
     async def live(self) -> Any:
         """Return the next live notification."""

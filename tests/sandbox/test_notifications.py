@@ -18,7 +18,7 @@ async def test_the_stream_looks_as_documented_byte_by_byte(start):
     assert stream.response.content_type == "text/event-stream"
     backfill = await stream.block()
     assert backfill.startswith(f'event: backfill\ndata: {{"id":{first},"name":"batch_edit",')
-    assert await stream.block() == "event: backfill_complete\ndata: {}\n\n"
+    assert await stream.block() == "event: backfill_complete\ndata:{}\n\n"
     assert await stream.block() == ":keepalive\n\n"
     second = caller.sandbox.emit("image_result", {"id_task": "a"})
     while (live := await stream.block()) == ":keepalive\n\n":

@@ -68,7 +68,7 @@ async def test_a_listener_that_does_not_read_is_not_waited_for(start):
         b"GET /notifications/events HTTP/1.1\r\nHost: sandbox\r\n"
         b"Authorization: Bearer sandbox-token\r\n\r\n"
     )
-    await reader.readuntil(b"data: {}\n\n")
+    await reader.readuntil(b"data:{}\n\n")
     size = 50_000_000
     caller.sandbox.emit("batch_edit", {"padding": "x" * size})
     await reader.readuntil(b"data: ")  # the server is writing, and stuck

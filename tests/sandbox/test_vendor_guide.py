@@ -5,45 +5,13 @@ https://docs.piktid.com/docs/v2/garment-recolor, with `urllib` in the place of `
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import io
 import json
-import threading
 import urllib.request
 import zipfile
-from urllib.parse import urlsplit
 
 from piktid_async.sandbox.rendering import PLAIN_JPEG
-
-
-def post(api_url, access_token, path, body):
-    request = urllib.request.Request(
-        api_url + path,
-        data=json.dumps(body).encode(),
-        headers={"Authorization": "Bearer " + access_token, "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request) as response:
-        return json.load(response)
-
-
-def get(api_url, access_token, path):
-    request = urllib.request.Request(
-        api_url + path, headers={"Authorization": "Bearer " + access_token}
-    )
-    with urllib.request.urlopen(request) as response:
-        return json.load(response)
-
-
-def put(upload_url, content_type, data):
-    parts = urlsplit(upload_url)
-    connection = http.client.HTTPConnection(parts.netloc)
-    connection.request(
-        "PUT", f"{parts.path}?{parts.query}", body=data, headers={"Content-Type": content_type}
-    )
-    status = connection.getresponse().status
-    connection.close()
-    return status
+from tests.sandbox.vendor import get, post, put, run
 
 
 def guide(api_url, access_token):
@@ -120,19 +88,5 @@ def guide(api_url, access_token):
 
 
 async def test_the_program_of_the_guide_runs_as_it_is_written(caller):
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def run() -> None:
-        try:
-            guide(caller.sandbox.url, caller.sandbox.token)
-        except BaseException as error:  # handed over to the test
-            ended.get_loop().call_soon_threadsafe(ended.set_exception, error)
-        else:
-            ended.get_loop().call_soon_threadsafe(ended.set_result, None)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    async with asyncio.timeout(20):
-        await ended
-    thread.join()
+    await run(guide, caller.sandbox.url, caller.sandbox.token)
     assert caller.sandbox.books.authorization_seen_by_storage is False

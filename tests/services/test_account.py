@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -56,6 +57,20 @@ async def test_assets_are_listed_over_all_pages_each_once(session: Session) -> N
     found = [asset.id async for asset in session.assets.list()]
     assert len(found) == 120
     assert set(found) == {file.file_id for file in files}
+
+
+async def test_a_row_that_moved_to_the_next_page_meanwhile_is_seen_once() -> None:
+    pages = {"1": ["c", "b"], "2": ["b", "a"], "3": []}
+
+    async def answer(exchange: Exchange) -> None:
+        page = parse_qs(urlsplit(exchange.target).query)["page"][0]
+        rows = [{"id": each} for each in pages[page]]
+        # a service that always says "more" must not keep us asking
+        await exchange.answer_json({"assets": rows, "pagination": {"has_next": True}})
+
+    async with serve(answer) as server, Session("token", base_url=server.url) as session:
+        assert [asset.id async for asset in session.assets.list()] == ["c", "b", "a"]
+        assert len(server.requests) == 3
 
 
 async def test_assets_are_filtered_as_asked(session: Session) -> None:

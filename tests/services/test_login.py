@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from piktid_async import AuthenticationError, ConfigurationError, ConnectionFailedError, Session
+from piktid_async import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailedError,
+    PermissionDeniedError,
+    Session,
+)
 from piktid_async.login import PasswordLogin
 from piktid_async.sandbox import Sandbox
 from tests.transport.servers import Exchange, serve
@@ -177,6 +183,30 @@ async def test_a_refresh_whose_answer_was_lost_is_followed_by_the_password() -> 
         first = await login()
         assert await login.fresh_token(first) == "token-3"
     assert sent == ["/auth/login", "/auth/refresh", "/auth/login"]
+
+
+async def test_a_refresh_token_whose_fate_is_unknown_is_never_sent_again() -> None:
+    sent: list[str] = []
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.body()
+        sent.append(exchange.target)
+        if len(sent) == 1:
+            await exchange.answer_json({"token": "token-1", "refresh_token": "refresh-1"})
+        elif exchange.target == "/auth/refresh":
+            exchange.reset()
+        elif len(sent) == 3:
+            await exchange.answer_json({"error": "down for maintenance"}, 403)
+        else:
+            await exchange.answer_json({"token": "token-2"})
+
+    async with serve(answer) as server:
+        login = PasswordLogin("me@example.com", "secret", server.url)
+        first = await login()
+        with pytest.raises(PermissionDeniedError):
+            await login.fresh_token(first)
+        assert await login.fresh_token(first) == "token-2"
+    assert sent == ["/auth/login", "/auth/refresh", "/auth/login", "/auth/login"]
 
 
 async def test_the_token_goes_to_no_login_and_the_password_to_nothing_else() -> None:

@@ -17,7 +17,7 @@ from piktid_async.sandbox.identities import CREATION
 from piktid_async.sandbox.orders import CREDITS_PER_OUTPUT, SIZES, Drawing, Format, Order, Shot
 
 MODELS = ("auto", "nano_banana_pro", "seedream", "orbita")
-GROUPS = {
+GROUPS: dict[str, tuple[str, ...]] = {
     "appearance": (
         "gender",
         "ethnicity",

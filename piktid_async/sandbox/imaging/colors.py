@@ -60,6 +60,16 @@ def parse_color(text: str) -> Lab | None:
     return min(found, key=lambda item: (_rank(words, item), item.first)).color
 
 
+def without_color_names(text: str) -> str:
+    """Leave out colour names of several words: a "forest green" coat is in no forest."""
+    words = _WORD.findall(text.lower())
+    kept = list(words)
+    for found in _colors_in(words):
+        if found.end - found.first > 1:
+            kept[found.first : found.end] = [""] * (found.end - found.first)
+    return " ".join(kept)
+
+
 def color_from_hash(text: str) -> Lab:
     """Derive a pleasant colour from a text without one; the same text gives the same colour."""
     digest = hashlib.sha256(" ".join(text.lower().split()).encode()).digest()

@@ -135,7 +135,8 @@ def _neckline(image: Image.Image, center: float) -> float:
     grey = image.convert("L").resize((1, 64), Image.Resampling.BOX, box=corner)
     light = np.asarray(grey, np.float32)[:, 0]
     cover = image.getchannel("A").resize((1, 64), Image.Resampling.BOX, box=corner)
-    light = np.where(np.asarray(cover)[:, 0] > 128, light, 0)
+    covered = np.asarray(cover)[:, 0] > 128
+    light = np.where(covered, light, light[int(np.argmax(covered))])
     jumps = [
         float(light[row : row + 5].mean() - light[max(0, row - 4) : row].mean())
         for row in range(4, 58)

@@ -97,8 +97,7 @@ def _portrayed(
     *, variation: int, told: str,
 ) -> Image.Image:  # fmt: skip
     texts = {name: text_of(wanted.get(name)) for name in (*_FIELDS, "prompt")}
-    setting = words_of(texts["background"], texts["prompt"])
-    place = place_of(setting)
+    place = place_of(f"{texts['background']} {texts['prompt']}")
     if place is not None:
         backdrop = scene(place, size, rng=rng)
     else:

@@ -159,7 +159,7 @@ def _marketing_ready(shoot: _Shoot) -> Image.Image:
     """Paint a place or a coloured set, light from one side, and things beside the product."""
     told = f"{shoot.text('background')} {shoot.text('prompt')}"
     palette = color_of(shoot.text("color_palette") or told, otherwise=(226, 196, 178))
-    where = place_of(words_of(told))
+    where = place_of(told)
     if where is not None:
         canvas = scene(where, shoot.size, rng=shoot.rng)
     else:
@@ -200,7 +200,7 @@ def _dressed(canvas: Image.Image, shoot: _Shoot, palette: Rgb8) -> Image.Image:
 def _free(shoot: _Shoot) -> Image.Image:
     """Whatever the words say: a place, a surface or a colour."""
     told = f"{shoot.text('background')} {shoot.text('prompt')}".strip()
-    place = place_of(words_of(told))
+    place = place_of(told)
     if place is not None:
         return shoot.laid(scene(place, shoot.size, rng=shoot.rng))
     color = color_of(told, otherwise=None if told else (214, 220, 226))

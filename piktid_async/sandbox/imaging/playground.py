@@ -80,7 +80,7 @@ def _edited(
     if changed is None:
         changed = _recolored(picture, prompt, words, variation)
         count = int(changed is not None)
-    left = words - set(PLACES) if place_of(words) and changed is not None else words
+    left = words - set(PLACES) if place_of(prompt) and changed is not None else words
     picture, more = effects.apply(changed or picture, left, rng=rng)
     for step, reference in enumerate(pictures[1:4]):
         picture, more = _added(picture, reference, step), more + 1
@@ -93,7 +93,7 @@ def _set_elsewhere(
     picture: Image.Image, prompt: str, words: set[str], rng: np.random.Generator
 ) -> Image.Image | None:
     """Cut out what the picture shows and put it into the place or before the colour named."""
-    place = place_of(words)
+    place = place_of(prompt)
     if place is None and not _SETTING & words:
         return None
     try:
@@ -142,7 +142,7 @@ def _portrait(
     """Stand the identities into the place that is named, in what the pictures show."""
     words = words_of(prompt)
     garments = _seen_in(pictures) or _named_in(prompt, words)
-    picture = figure_in(_setting(prompt, words, size, rng), codes, garments, words=words, rng=rng)
+    picture = figure_in(_setting(prompt, size, rng), codes, garments, words=words, rng=rng)
     return effects.apply(picture, words, rng=rng)[0]
 
 
@@ -164,8 +164,8 @@ def _named_in(prompt: str, words: set[str]) -> list[Garment]:
     return [measured(drawn(_CLOTHES[named](linear(color))), told=named)]
 
 
-def _setting(prompt: str, words: set[str], size: Size, rng: np.random.Generator) -> Image.Image:
-    place = place_of(words)
+def _setting(prompt: str, size: Size, rng: np.random.Generator) -> Image.Image:
+    place = place_of(prompt)
     if place is not None:
         return scene(place, size, rng=rng)
     tints: tuple[Rgb8, ...] = ((226, 222, 216), (206, 214, 220), (224, 206, 196), (208, 216, 200))
@@ -176,7 +176,7 @@ def _setting(prompt: str, words: set[str], size: Size, rng: np.random.Generator)
 def _imagined(prompt: str, size: Size, rng: np.random.Generator) -> Image.Image:
     """Draw a still life: a place, and the thing that is named or that the words stand for."""
     words = words_of(prompt)
-    canvas = _setting(prompt, words, size, rng)
+    canvas = _setting(prompt, size, rng)
     color = color_of(prompt)
     named = next((name for name in _CLOTHES if name in words), None)
     kinds = props.kinds_of(words) or [_SUBJECTS[seed_of("subject", prompt) % len(_SUBJECTS)]]

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from piktid_async.sandbox.imaging.cloth import waves
+from piktid_async.sandbox.imaging.colors import without_color_names
 from piktid_async.sandbox.imaging.compose import Size, as_picture, blurred, grid, studio
-from piktid_async.sandbox.imaging.words import Rgb8, first_match
+from piktid_async.sandbox.imaging.words import Rgb8, first_match, words_of
 
 Rng = np.random.Generator
 
@@ -40,9 +41,9 @@ class _Sky:
     below: Rgb8
 
 
-def place_of(words: set[str]) -> str | None:
-    """Return the place that words name."""
-    return first_match(words, PLACES)
+def place_of(text: str) -> str | None:
+    """Return the place that a text names."""
+    return first_match(words_of(without_color_names(text)), PLACES)
 
 
 def scene(place: str, size: Size, *, rng: Rng) -> Image.Image:
