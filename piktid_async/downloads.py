@@ -141,7 +141,12 @@ def _join(parts: list[Path], whole: Path, target: Path) -> None:
             with zipfile.ZipFile(part) as packed:
                 for entry in packed.infolist():
                     if not entry.is_dir():
-                        name = f"{part.stem}/{Path(entry.filename).name}"
+                        name = "/".join([part.stem, *_plain_parts(entry.filename)])
                         with packed.open(entry) as source, joined.open(name, "w") as copy:
                             shutil.copyfileobj(source, copy)
     whole.replace(target)
+
+
+def _plain_parts(name: str) -> list[str]:
+    # The service's names go no further than into our ZIP, but whoever unpacks it trusts us.
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
