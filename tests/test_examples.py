@@ -21,16 +21,16 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PRINTED = {
     "01_recolor.py": r"([01] http://127\.0\.0\.1:\S+\n){2}",
     "02_on_the_sandbox.py": r"4 pictures, 12 credits\n(navy/[01]-[01]\.jpg\n){4}",
-    "02_packshot.py": r"4 pictures, 16 credits\n(packshots/[0-2]_[01]_v0\.(jpg|png)\n){4}",
-    "03_flat_to_model.py": r"2 pictures, 6 credits\n(on-model/[01]\.jpg\n){2}",
+    "04_packshot.py": r"4 pictures, 16 credits\n(packshots/[0-2]_[01]_v0\.(jpg|png)\n){4}",
+    "05_flat_to_model.py": r"2 pictures, 6 credits\n(on-model/[01]\.jpg\n){2}",
     "03_waiting.py": r"not yet; the job goes on.*\ncompleted 100\.0\n",
-    "04_model_swap.py": r"2 pictures, credits: None\n(swaps/[01]\.jpg\n){2}",
-    "05_image_playground.py": (
+    "06_model_swap.py": r"2 pictures, credits: None\n(swaps/[01]\.jpg\n){2}",
+    "07_image_playground.py": (
         r"(street/first-[01]\.jpg\n){2}street/second-0\.jpg\none conversation: True\n"
     ),
-    "06_webhooks_aiohttp.py": r"(0 [01] completed\n){2}completed\n",
-    "07_webhooks_fastapi.py": r"(0 [01] completed\n){2}completed\n",
-    "08_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
+    "08_webhooks_aiohttp.py": r"(0 [01] completed\n){2}completed\n",
+    "09_webhooks_fastapi.py": r"(0 [01] completed\n){2}completed\n",
+    "10_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
 }
 LEFT = {"01_recolor.py": ("out/?_0_v0.jpg", 2), "02_on_the_sandbox.py": ("navy/*.jpg", 4)}
 

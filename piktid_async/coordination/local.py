@@ -148,7 +148,8 @@ class LocalCoordinator:
         count, until = self._refusals.get(path, (0, -math.inf))
         if now >= until:
             count += 1  # those that were under way together are refused once
-        until = max(until, now + min(error.retry_after or REFUSED.ceiling(count), LONGEST_ASKED_FOR))
+        pause = min(error.retry_after or REFUSED.ceiling(count), LONGEST_ASKED_FOR)
+        until = max(until, now + pause)
         self._refusals[path] = count, until
         if isinstance(error, ActiveJobLimitError):
             self._quota.full(until)

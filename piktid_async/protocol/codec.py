@@ -222,6 +222,8 @@ def _tolerant(
         return build(told, kind)
 
     return structure
+
+
 def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 

@@ -52,9 +52,7 @@ async def test_three_generations_beside_twenty_jobs_end_with_their_own_outputs_t
         assert sandbox.books.notifications_outstanding == ()
 
 
-async def test_old_events_of_a_conversation_do_not_end_a_new_generation(
-    make_sandbox, make_session
-):
+async def test_old_events_of_a_conversation_do_not_end_a_new_generation(make_sandbox, make_session):
     async with make_sandbox(seconds_per_image=0.05) as sandbox:
         async with make_session(sandbox, ack="never") as session:
             first = await session.submit(ImagePlayground(prompt="a red shoe"))

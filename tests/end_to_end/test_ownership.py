@@ -187,11 +187,10 @@ async def test_a_feed_that_is_left_early_keeps_no_notification_of_a_job_from_del
     make_sandbox, make_session, submit_jobs
 ):
     async with make_sandbox() as sandbox:
-        async with make_session(sandbox) as session:
-            async with session.notifications() as feed:
-                (job,) = await submit_jobs(session, 1)
-                await job
-                await anext(feed)  # the others are never read
+        async with make_session(sandbox) as session, session.notifications() as feed:
+            (job,) = await submit_jobs(session, 1)
+            await job
+            await anext(feed)  # the others are never read
         assert sandbox.books.notifications_outstanding == ()
 
 
@@ -199,9 +198,11 @@ async def test_a_feed_that_is_left_early_does_not_stop_another_from_deleting(
     make_sandbox, make_session
 ):
     async with make_sandbox() as sandbox:
-        async with make_session(sandbox) as session:
-            async with session.notifications(ack_foreign=True) as reading:
-                async with session.notifications():
-                    sandbox.emit("batch_edit", {"id_task": "theirs"})
-                    await anext(reading)
+        async with (
+            make_session(sandbox) as session,
+            session.notifications(ack_foreign=True) as reading,
+            session.notifications(),
+        ):
+            sandbox.emit("batch_edit", {"id_task": "theirs"})
+            await anext(reading)
         assert sandbox.books.notifications_outstanding == ()
