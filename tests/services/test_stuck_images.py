@@ -1,0 +1,35 @@
+"""Images that hang: listed, and given up so that their jobs can end."""
+
+from __future__ import annotations
+
+from piktid_async import AccountLimits, GarmentRecolor, Session, StreamSettings
+from piktid_async.sandbox import Faults, Sandbox
+
+PICTURE = b"\xff\xd8\xff\xe0" + bytes(500)
+
+
+async def test_an_image_that_hangs_is_listed_and_given_up() -> None:
+    quick = StreamSettings(silent_after=0.2, poll_every=0.1)
+    async with (
+        Sandbox(
+            render=False, seconds_per_image=0, limits=False, faults=Faults(images_stuck=1)
+        ) as sandbox,
+        Session(
+            sandbox.token, base_url=sandbox.url, limits=AccountLimits.unlimited(), stream=quick
+        ) as session,
+    ):
+        project = await session.projects.ensure("stuck")
+        files = await session.upload_many([PICTURE] * 2)
+        job = await session.submit(
+            GarmentRecolor(project=project, images=files, reference_text="navy")
+        )
+        async for note in job.events():
+            if note.data["status"] == "processing":
+                break
+        listed = session.stuck_images(min_hours=0, status="processing")
+        stuck = [image async for image in listed]
+        assert [(image.job_id, image.image_index) for image in stuck] == [(job.id, 0)]
+        assert await session.fail_stuck_images(stuck, "given up") == 1
+        result = await job.result(timeout=10)
+        assert [output.error_message for output in result.failed] == ["given up"]
+        assert [output.image_index for output in result.ok] == [1]
