@@ -69,7 +69,7 @@ class Generation(Tracker):
         del status
         if self.index is None and rows:
             self.index = max(row.image_index for row in rows)
-            self.total = sum(row.image_index == self.index for row in rows)
+            self._merge(None, None, sum(row.image_index == self.index for row in rows), None)
         own = [row for row in rows if row.image_index == self.index and row.status in SETTLED]
         self._look().update({row.key: row for row in own})
         for row in own:
@@ -78,8 +78,8 @@ class Generation(Tracker):
     def _settle(self, group: int, status: str) -> None:
         if status in SETTLED:
             self._settled.setdefault(group, status)
-        self.processed = len(self._settled)
-        if self.total is not None and self.processed >= self.total and not self.ended:
+        self._merge(None, len(self._settled), None, None)
+        if self.total is not None and self.processed >= self.total:
             # A variation that failed is that image's matter, as in every other job.
             failed = all(each == "failed" for each in self._settled.values())
-            self.status = "failed" if failed else "completed"
+            self._merge("failed" if failed else "completed", None, None, None)
