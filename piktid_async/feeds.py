@@ -40,11 +40,15 @@ class NotificationFeed:
         self._waiting: deque[WireNotification] = deque()
         self._in_hand: WireNotification | None = None
         self._wakeup: asyncio.Future[None] | None = None
+        self._entered = False
         self._ended = False
         self._error: PiktidError | None = None
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ConfigurationError("a feed is opened once: ask for another")
         connections = self._runtime.connect()
+        self._entered = True
         self._runtime.feeds[self._subscription] = self
         self._runtime.dispatcher.subscribe(self._subscription)
         self._runtime.pump()
@@ -73,6 +77,8 @@ class NotificationFeed:
         return self
 
     async def __anext__(self) -> Notification:
+        if not self._entered:
+            raise ConfigurationError("open it first: `async with session.notifications() as feed`")
         self._finish_in_hand()
         while not self._waiting:
             if self._error is not None:

@@ -14,6 +14,7 @@ from piktid_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     PiktidError,
+    SessionClosedError,
 )
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.feed import Synced
@@ -37,6 +38,7 @@ class Follower:
         self._runtime = runtime
         self._connections = connections
         self._clock = runtime.clock
+        self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
         self._synced = False
         self._answered = asyncio.Event()
@@ -63,20 +65,32 @@ class Follower:
         except TimeoutError:
             _log.warning("the event stream is not up yet; jobs are followed by their status")
             self._answered.set()
+        if self._runtime.closed:
+            raise SessionClosedError
         if isinstance(self.error, AuthenticationError):
             raise self.error
+
+    def stop(self) -> None:
+        """Let go of those who wait for the stream: the session closes."""
+        self._answered.set()
 
     def poke(self) -> None:
         """Look for stale jobs now."""
         self._news.set()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._connections.spawn(work, name).add_done_callback(self._stopped)
+        task = self._connections.spawn(work, name)
+        self._tasks.append(task)
+        task.add_done_callback(self._stopped)
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            # A defect of ours must not leave anybody waiting for ever.
+            # A defect of ours must not leave anybody waiting for ever, now or later.
             _log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
+            for sibling in self._tasks:
+                sibling.cancel()
+            if self._connections.follower is self:
+                self._connections.follower = None
             self._runtime.waiters.fail_all(error)
 
     async def _read(self) -> None:
@@ -164,8 +178,8 @@ class Follower:
             await self._ask(tracker)
         except NotFoundError as error:
             tracker.not_found(error, self._clock())
-        except PiktidError as error:
-            _log.warning("the status of job %s could not be read: %s", tracker.job_id, error)
+        except Exception as error:  # a token source may raise anything
+            _log.warning("the status of job %s could not be read: %r", tracker.job_id, error)
             tracker.checks += 1
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
             if isinstance(error, AuthenticationError | PermissionDeniedError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections.abc import AsyncIterator, Generator
 from os import PathLike
@@ -23,6 +24,7 @@ from piktid_async.feeds import publish
 from piktid_async.models.jobs import SETTLED, JobProgress, JobResult, JobStatus, Output
 from piktid_async.models.notifications import Notification
 from piktid_async.models.requests import JobRequest
+from piktid_async.models.rules import checked_seconds
 from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.progress import ENDS_BY_STATUS, Tracker
@@ -119,14 +121,16 @@ class Job:
         finishing = (
             self._finishing if wait_for_post_processing is None else (wait_for_post_processing)
         )
+        limit = asyncio.timeout(checked_seconds("timeout", timeout))
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 await self._end()
                 if finishing and self.status == "completed":
                     await self._finished()
                 return self._judged(await self._settled())
         except TimeoutError as error:
-            if isinstance(error, PiktidError):
+            # Others may raise it, too: a call that took too long, a token source.
+            if isinstance(error, PiktidError) or not limit.expired():
                 raise
             message = f"has not ended within {timeout:g} s; it goes on and can be awaited again"
             raise JobTimeoutError(self.id, message, self._so_far()) from None
@@ -164,6 +168,7 @@ class Job:
                 seen += 1
                 yield publish(self._runtime, self._tracker.log[seen - 1])
             if self.done:
+                await self._end()
                 return
             await self._wait("change")
 
@@ -261,7 +266,8 @@ class Job:
         while not self.done:
             await self._wait("end")
         if self._tracker.failure is not None:
-            raise self._tracker.failure
+            # A copy: each one that is raised grows a traceback.
+            raise copy.copy(self._tracker.failure)
 
     async def _finished(self) -> None:
         """Wait for the finishing pass, by status calls: no event tells of it."""
@@ -374,7 +380,10 @@ def pick_up(
     """Follow a job that was made elsewhere; it is asked for at once."""
     if not isinstance(job_id, str) or not job_id.strip():
         raise InvalidRequestError("job_id", f"must be the id of a job, not {job_id!r}")
-    name = kind if isinstance(kind, str) else kind.kind
+    endpoints.job_status(job_id)  # refuses what can stand in no path
+    if total is not None and (type(total) is not int or total < 1):
+        raise InvalidRequestError("total_outputs", f"must be 1 or more, not {total!r}")
+    name = kind if isinstance(kind, str) else getattr(kind, "kind", None)
     if name not in ENDS_BY_STATUS and name != generation.KIND:
         known = ", ".join(sorted({*ENDS_BY_STATUS, generation.KIND}))
         raise InvalidRequestError("kind", f"must be one of {known}, not {name!r}")

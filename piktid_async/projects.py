@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from piktid_async.errors import ConflictError, InvalidRequestError
 from piktid_async.models.projects import Project
+from piktid_async.models.rules import checked_letters
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Runtime
 
@@ -58,4 +59,4 @@ class Projects:
 def _checked(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequestError("name", f"must be a non-empty text, not {name!r}")
-    return name
+    return checked_letters("name", name)

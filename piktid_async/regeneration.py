@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from piktid_async.errors import InvalidRequestError, JobTimeoutError, PiktidError
 from piktid_async.models.jobs import SETTLED, JobResult, Output
+from piktid_async.models.rules import checked_seconds
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.progress import Tracker
 from piktid_async.runtime import Runtime
@@ -44,11 +45,12 @@ class Regeneration:
 
         `timeout` is in seconds; raises `JobTimeoutError`, after which it can be awaited again.
         """
+        limit = asyncio.timeout(checked_seconds("timeout", timeout))
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 return await self._output()
         except TimeoutError as error:
-            if isinstance(error, PiktidError):
+            if isinstance(error, PiktidError) or not limit.expired():
                 raise
             image, group = self._place
             message = f"image {image}.{group} has no new version within {timeout:g} s"

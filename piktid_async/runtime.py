@@ -124,6 +124,8 @@ class Runtime:
             feed.end(None)
         found, self._connections = self._connections, None
         if found is not None and found.loop is asyncio.get_running_loop():
+            if found.follower is not None:
+                found.follower.stop()
             await found.aclose(flush=self.settings.close_wait)
 
     def reopen(self) -> None:

@@ -27,13 +27,19 @@ from piktid_async.models.limits import AccountLimits
 from piktid_async.models.notifications import AckMode
 from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
+from piktid_async.models.rules import checked_seconds
 from piktid_async.models.settings import StreamSettings
 from piktid_async.presets import Presets
 from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
 from piktid_async.transport.base import Transport
-from piktid_async.transport.settings import checked_base_url, count, positive
+from piktid_async.transport.settings import (
+    checked_base_url,
+    checked_proxy,
+    count,
+    positive,
+)
 from piktid_async.transport.tokens import Tokens, TokenSource, checked_token
 from piktid_async.types import Json, Params
 from piktid_async.uploads import OnProgress, Sources
@@ -88,6 +94,10 @@ class Session:
     ) -> None:
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
+        if limits is not None and not isinstance(limits, AccountLimits):
+            raise ConfigurationError(f"limits must be AccountLimits(...), not {limits!r}")
+        if coordinator is not None and not hasattr(coordinator, "turn"):
+            raise ConfigurationError(f"coordinator cannot hand out turns: {coordinator!r}")
         config = Config(
             base_url=checked_base_url(
                 base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL, DEFAULT_BASE_URL
@@ -103,7 +113,7 @@ class Session:
         self._runtime = Runtime(
             config,
             coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic),
-            _network(config, _token(token), proxy),
+            _network(config, _token(token), checked_proxy(proxy)),
         )
         self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
@@ -223,6 +233,7 @@ class Session:
         wait_for_post_processing: bool = False,
     ) -> JobResult:
         """Submit a job and wait for its result; `timeout` seconds are for the wait alone."""
+        checked_seconds("timeout", timeout)
         job = await self.submit(request, wait_for_post_processing=wait_for_post_processing)
         return await job.result(timeout)
 
@@ -291,7 +302,7 @@ class Session:
         belong to somebody else on the account: they are shown, and never deleted unless
         `ack_foreign` says so. All feeds and jobs share one connection.
         """
-        ids = None if jobs is None else [job if isinstance(job, str) else job.id for job in jobs]
+        ids = None if jobs is None else [job.id if isinstance(job, Job) else job for job in jobs]
         chosen = subscription(names, ids, ack_foreign=ack_foreign)
         return NotificationFeed(self._runtime, chosen)
 

@@ -39,6 +39,8 @@ class Opened:
 
 def describe(source: Source, filename: str | None) -> Opened:
     """Look at a source before anything is sent; raises `UploadError` if it cannot be read."""
+    if filename is not None and not isinstance(filename, str):
+        raise UploadError(repr(filename), "filename must be a text")
     match source:
         case str() | os.PathLike():
             return _path(Path(source), filename)

@@ -11,7 +11,12 @@ from typing import TypeAlias
 
 import attrs
 
-from piktid_async.errors import EventTooLargeError, PiktidError, ResponseFormatError
+from piktid_async.errors import (
+    ConnectionFailedError,
+    EventTooLargeError,
+    PiktidError,
+    ResponseFormatError,
+)
 from piktid_async.models.notifications import WireNotification
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol import endpoints
@@ -78,6 +83,10 @@ async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenera
                         yield Batch(batch)
         except PiktidError as error:
             lost = error
+        except Exception as error:
+            # A token source may raise anything. Whatever it is, the stream is tried again.
+            _log.warning("the event stream failed", exc_info=error)
+            lost = ConnectionFailedError(endpoints.events().call, type(error).__name__, False)
         machine.lost(clock(), lost)
         yield Lost(lost)
 

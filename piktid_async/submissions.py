@@ -137,12 +137,29 @@ class _Attempt:
                 self.in_doubt = False
                 raise
 
-            async def reconcile() -> Job | None:
-                return await find_lost(self._runtime, self._request, since, self.index)
-
-            raise SubmissionUnknownError(self._request, str(error), Link(reconcile)) from error
+            search = _Search(self._runtime, self._request, since, self.index)
+            raise SubmissionUnknownError(self._request, str(error), Link(search.run)) from error
+        except Exception:
+            # Not one of ours: the token source failed, so no request left with its answer open.
+            self.in_doubt = False
+            raise
         self.in_doubt = False
         return ticket
+
+
+class _Search:
+    """The search for one lost job; what it has found once stays found."""
+
+    def __init__(self, runtime: Runtime, request: JobRequest, since: datetime, index: int) -> None:
+        self._wanted = (runtime, request, since, index)
+        self._one_at_a_time = asyncio.Lock()
+        self._job: Job | None = None
+
+    async def run(self) -> Job | None:
+        async with self._one_at_a_time:
+            if self._job is None:
+                self._job = await find_lost(*self._wanted)
+            return self._job
 
 
 async def find_lost(

@@ -201,6 +201,9 @@ class _Many:
         self._tasks = [
             connections.spawn(self._work(), "piktid upload") for _ in range(self._working)
         ]
+        for task in self._tasks:
+            # Not at the end of the task itself: one that is cancelled at once never begins.
+            task.add_done_callback(self._worked)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -225,10 +228,11 @@ class _Many:
                 self._outcomes.put_nowait((number, await self._outcome(source)))
         except Exception as error:
             self._failure, self._drawn_out = error, True
-        finally:
-            self._working -= 1
-            if self._working == 0:
-                self._outcomes.put_nowait(None)
+
+    def _worked(self, _: asyncio.Task[None]) -> None:
+        self._working -= 1
+        if self._working == 0:
+            self._outcomes.put_nowait(None)
 
     async def _draw(self) -> tuple[int, Source] | None:
         await self._space.acquire()
@@ -256,6 +260,8 @@ async def enumerate_sources(sources: Sources) -> AsyncIterator[tuple[int, Source
     if isinstance(sources, str | bytes | PathLike | StreamSource) or hasattr(sources, "read"):
         # Some of these can be iterated: each letter, each line would be taken for a source.
         raise InvalidRequestError("sources", "takes several sources; for a single one use upload()")
+    if not isinstance(sources, Iterable | AsyncIterable):
+        raise InvalidRequestError("sources", f"must be a list of sources, not {sources!r}")
     if isinstance(sources, AsyncIterable):
         number = 0
         async for source in sources:

@@ -50,6 +50,10 @@ class AnnotatedImage:
     file_id: str
     note: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        if self.note is not None and not isinstance(self.note, str):
+            raise InvalidRequestError("note", f"must be a text, not {self.note!r}")
+
 
 @attrs.frozen
 class UploadProgress:

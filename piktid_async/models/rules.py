@@ -55,6 +55,25 @@ def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Accept text that says something."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {shown(value)}")
+    checked_letters(attribute.name, value)
+
+
+def checked_letters(field: str, value: str) -> str:
+    """Return a text that can be sent; half of a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError(field, f"holds letters that cannot be sent: {value!r}") from None
+    return value
+
+
+def checked_seconds(field: str, value: float | None) -> float | None:
+    """Return a time to wait; None is for ever."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidRequestError(field, f"must be seconds, 0 or more, not {value!r}")
+    return value
 
 
 def instance_of(kind: type) -> Validator:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from urllib.parse import urlsplit
 
 from piktid_async.errors import ConfigurationError
@@ -9,12 +11,16 @@ from piktid_async.errors import ConfigurationError
 
 def checked_base_url(url: str, example: str) -> str:
     """Return where the API is, without a slash at the end; a key only travels encrypted."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except (ValueError, AttributeError):  # brackets, a port that is none, no text at all
+        known = False
+    if not known or not url.isprintable() or " " in url:
         raise ConfigurationError("base_url must be an http(s) URL such as " + example)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError("base_url takes no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             "base_url would send the token unencrypted: use https (http is for loopback only)"
         )
@@ -23,7 +29,7 @@ def checked_base_url(url: str, example: str) -> str:
 
 def positive(field: str, value: object) -> float:
     """Return a number of seconds above zero."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or (not 0 < value < math.inf):
         raise ConfigurationError(f"{field} must be positive seconds, not {value!r}")
     return float(value)
 
@@ -35,5 +41,20 @@ def count(field: str, value: object, *, at_least: int) -> int:
     return value
 
 
+def checked_proxy(proxy: object) -> str | None:
+    """Return the proxy's URL as it is; what is no http(s) URL is refused, unseen."""
+    if proxy is None:
+        return None
+    if not isinstance(proxy, str) or not proxy.startswith(("http://", "https://")):
+        raise ConfigurationError("proxy must be an http(s) URL")
+    return proxy
+
+
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        # Not by the first letters: 127.example.org is anybody's.
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -10,7 +10,12 @@ from typing import Self
 from piktid_async.errors import ConfigurationError, NotFoundError, PiktidError
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.transport.base import Transport
-from piktid_async.transport.settings import checked_base_url, count, positive
+from piktid_async.transport.settings import (
+    checked_base_url,
+    checked_proxy,
+    count,
+    positive,
+)
 from piktid_async.transport.tokens import Tokens
 from piktid_async.types import Secret
 from piktid_async.vtryon import endpoints
@@ -55,7 +60,9 @@ class VtryonSession:
         self._base_url = _base_url(base_url)
         retries = count("max_retries", max_retries, at_least=0)
         self._service = Service(
-            _network(self._base_url, _key(api_key), positive("timeout", timeout), proxy),
+            _network(
+                self._base_url, _key(api_key), positive("timeout", timeout), checked_proxy(proxy)
+            ),
             max_retries=retries,
             poll_interval=positive("poll_interval", poll_interval),
         )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import attrs
 
 from piktid_async.errors import InvalidRequestError, ResponseFormatError
+from piktid_async.models.rules import checked_letters
 from piktid_async.protocol import codec
 from piktid_async.protocol.messages import Call, Request, Response
 from piktid_async.protocol.responses import read_object
@@ -59,7 +60,7 @@ def segment(field: str, value: str) -> str:
     # "." and ".." would be resolved away into another path.
     if not value or value in (".", ".."):
         raise InvalidRequestError(field, f"is no id: {value!r}")
-    return quote(value, safe="")
+    return quote(checked_letters(field, value), safe="")
 
 
 def text_or_none(value: Json) -> str | None:
