@@ -114,7 +114,8 @@ async def test_a_timeout_leaves_the_task_usable_and_stops_asking() -> None:
         asked = service.polls
         service.statuses = ["completed"]
         assert (await task).status == "completed"
-        assert service.polls == asked + 1
+        # One more, if the wait ended while a request was under way that the server counts later.
+        assert service.polls in (asked + 1, asked + 2)
 
 
 async def test_impatient_waits_in_a_row_keep_the_pace() -> None:
