@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from piktid_async import downloads, submissions, uploads
+from piktid_async import downloads, paging, submissions, uploads
 from piktid_async import jobs as job_service
 from piktid_async.account import ApiTokens, Assets, Billing, Gallery
 from piktid_async.coordination.base import Coordinator
@@ -250,23 +250,20 @@ class Session:
         sizes = [(job.id, len(result.ok)) for job, result in zip(chosen, results, strict=True)]
         return await downloads.save_zip_of_many(self._runtime, sizes, path)
 
-    async def stuck_images(
+    def stuck_images(
         self, *, min_hours: float = 1.0, status: str | None = None
     ) -> AsyncIterator[StuckImage]:
         """Yield images that have been in the works for long; one request per hundred.
 
         https://docs.piktid.com/docs/v2/jobs/list_stuck_images__get
         """
-        caller = self._runtime.connect().caller
-        filters: dict[str, str | int | float] = {"min_hours": min_hours}
-        if status is not None:
-            filters["status"] = status
-        page, more = 1, True
-        while more:
-            answer = await caller.execute(endpoints.stuck_images(page, filters))
-            for row in answer.rows:
-                yield endpoints.stuck_image_of_row(row)
-            page, more = page + 1, answer.has_next
+        filters = paging.chosen(min_hours=min_hours, status=status)
+        return paging.each(
+            self._runtime,
+            lambda page: endpoints.stuck_images(page, filters),
+            endpoints.stuck_image_of_row,
+            lambda image: str(image.id),
+        )
 
     async def fail_stuck_images(
         self, images: Iterable[StuckImage | int], error_message: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
@@ -12,7 +12,7 @@ from piktid_async.protocol import codec
 from piktid_async.protocol.endpoints.building import Page, call, get, page_of, segment
 from piktid_async.protocol.messages import Call, Request, Response
 from piktid_async.protocol.responses import raise_for_status, read_object
-from piktid_async.types import JsonObject
+from piktid_async.types import JsonObject, Params
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +59,7 @@ def regenerate(job_id: str, image_index: int, group_index: int) -> Call[None]:
     return Call(request, partial(raise_for_status, request))
 
 
-def stuck_images(page: int, filters: Mapping[str, str | int | float]) -> Call[Page]:
+def stuck_images(page: int, filters: Params) -> Call[Page]:
     """`GET /jobs/stuck-images`."""
     return page_of("/jobs/stuck-images", "images", page, filters)
 
