@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import attrs
 
 from piktid_async.errors import InvalidRequestError
-from piktid_async.models import rules
+from piktid_async.models import inputs, rules
 from piktid_async.models.images import AnnotatedImage, UploadedFile, file_id_of
 from piktid_async.models.projects import Project, project_id_of
 from piktid_async.models.requests import CREDITS_BY_EDGE, JobRequest
-
-
-def _images(value: Any) -> tuple[UploadedFile | AnnotatedImage | str, ...]:
-    return rules.as_tuple("images", value)
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +26,9 @@ class GarmentRecolor(JobRequest):
     kind: ClassVar[str] = "garment_recolor"
 
     project: Project | str
-    images: tuple[UploadedFile | AnnotatedImage | str, ...] = attrs.field(converter=_images)
+    images: tuple[UploadedFile | AnnotatedImage | str, ...] = attrs.field(
+        converter=inputs.as_images
+    )
     garment_label: str | None = attrs.field(default=None, validator=rules.optional(rules.text))
     """Which garment, such as "jacket"; found by the service when left out."""
     reference_image: UploadedFile | str | None = None
@@ -58,12 +56,7 @@ class GarmentRecolor(JobRequest):
 
     def __attrs_post_init__(self) -> None:
         project_id_of(self.project)
-        if not 1 <= len(self.images) <= 10:
-            raise InvalidRequestError(
-                "images", f"takes 1 to 10 images, not {len(self.images)}: split the set"
-            )
-        for image in self.images:
-            file_id_of("images", image)
+        inputs.check_image_count(self.images)
         if self.reference_image is not None:
             file_id_of("reference_image", self.reference_image)
         if not (self.reference_image or self.reference_text or self.instruction):
