@@ -17,6 +17,9 @@ class Turn(Protocol):
     def refused(self, error: RateLimitError) -> None:
         """Learn from a 429: it slows every caller."""
 
+    def unsent(self) -> None:
+        """Give it back whole: not a byte has left."""
+
 
 class Place(Protocol):
     """A place in the queue; it keeps its rank when a turn was refused."""

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import math
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -39,6 +40,7 @@ class LocalTurn:
     grant: Grant
     job_id: str | None = None
     refusal: RateLimitError | None = None
+    sent: bool = True
 
     def started(self, job_id: str) -> None:
         """Pass the slot to the job that was made."""
@@ -47,6 +49,10 @@ class LocalTurn:
     def refused(self, error: RateLimitError) -> None:
         """Remember the 429 until the turn is over."""
         self.refusal = error
+
+    def unsent(self) -> None:
+        """Remember that the service knows nothing of it."""
+        self.sent = False
 
 
 class LocalCoordinator:
@@ -60,6 +66,7 @@ class LocalCoordinator:
         # By path: how many in a row, and until when the last one holds.
         self._refusals: dict[str, tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._pid = os.getpid()
 
     def place(self, path: str, *, pooled: bool) -> LocalPlace:
         """Queue up for an endpoint."""
@@ -73,16 +80,29 @@ class LocalCoordinator:
         try:
             yield turn
         finally:
-            self._quota.answered(turn.grant, self._clock(), turn.job_id)
+            # What was not sent leaves its place in the window: dated before any window.
+            answered = self._clock() if turn.sent else -math.inf
+            self._quota.answered(turn.grant, answered, turn.job_id)
             self._learn(place.path, turn)
             self._pump()
 
     def ended(self, job_id: str) -> None:
         """Free the slot of a job that has ended."""
+        self._after_fork()
         self._quota.ended(job_id)
         self._pump()
 
+    def _after_fork(self) -> None:
+        """Leave those who wait, and what is under way, to the parent process."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._lanes.clear()
+        self._timer = None
+        self._quota.abandoned(self._clock())
+
     async def _wait(self, place: LocalPlace) -> Grant:
+        self._after_fork()
         future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         entry = (place, future)
         heapq.heappush(self._lanes.setdefault(place.path, []), entry)

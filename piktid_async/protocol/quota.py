@@ -62,6 +62,12 @@ class Quota:
         if job_id is not None and grant.pooled:
             self._jobs.add(job_id)
 
+    def abandoned(self, now: float) -> None:
+        """Date what is under way: whoever waits for its answer is in another process."""
+        for grant in (each for grants in self._grants.values() for each in grants):
+            grant.at = min(grant.at, now)
+        self._under_way.clear()
+
     def ended(self, job_id: str) -> None:
         """Free the slot of a job that is known to have ended."""
         self._jobs.discard(job_id)
