@@ -22,7 +22,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from chaos_books import Ledger
@@ -136,36 +136,16 @@ class _Errors(logging.Handler):
 async def _storm(
     report: Report, items: list[Item], dice: random.Random, chosen: argparse.Namespace
 ) -> None:
-    async with Sandbox(
-        image_scale=SCALE,
-        render=chosen.render or "marked",
-        seconds_per_image=0.02,
-        vtryon_seconds=0.1,
-        keepalive=0.2,
-        limits=SandboxLimits(active_jobs=ACTIVE_JOBS, per_minute=PER_MINUTE, window=WINDOW),
-    ) as sandbox:
+    async with _sandbox(render=chosen.render or "marked") as sandbox:
         quiet = open_descriptors()["socket"]
-        session = Session(
-            sandbox.token,
-            base_url=sandbox.url,
-            limits=AccountLimits(ACTIVE_JOBS, PER_MINUTE, WINDOW),
-            timeout=TIMEOUT,
-            stream=STREAM,
-        )
-        vtryon = VtryonSession(
-            sandbox.vtryon_key, base_url=sandbox.vtryon_url, timeout=TIMEOUT, poll_interval=0.2
-        )
+        session, vtryon = _sessions(sandbox)
         user = CarefulUser(session, naive=chosen.control == "guess")
         beside = items[0].sources[0].parent, random.Random(dice.random())
         sides = Sides(sandbox, session, vtryon, *beside, jobs=len(items))
         weather = Weather(sandbox, random.Random(dice.random()))
-        ledger = Ledger(
-            items,
-            sandbox.books,
-            user.delivered,
-            weather.foreign,
-            user.preparing,
-        )
+        ledger = Ledger(items, sandbox.books, user.delivered, weather.foreign, user.preparing)
+        if chosen.control == "guess":
+            sandbox.faults.submit_lost = 3  # so that it has something to guess at
         try:
             async with (
                 session,
@@ -175,8 +155,6 @@ async def _storm(
                 sides.webhook(),
             ):
                 async with weather.raging(), asyncio.TaskGroup() as group:
-                    if chosen.control == "guess":
-                        sandbox.faults.submit_lost = 3  # so that it has something to guess at
                     group.create_task(user.serve(items))
                     group.create_task(sides.go())
                 await user.settle(items)
@@ -193,6 +171,31 @@ async def _storm(
         if not await _until(lambda: open_descriptors()["socket"] <= quiet, chosen.grace):
             count = open_descriptors()["socket"] - quiet
             report.problems.append(f"{count} connections are open after the session has closed")
+
+
+def _sandbox(*, render: bool | Literal["marked"]) -> Sandbox:
+    return Sandbox(
+        image_scale=SCALE,
+        render=render,
+        seconds_per_image=0.02,
+        vtryon_seconds=0.1,
+        keepalive=0.2,
+        limits=SandboxLimits(active_jobs=ACTIVE_JOBS, per_minute=PER_MINUTE, window=WINDOW),
+    )
+
+
+def _sessions(sandbox: Sandbox) -> tuple[Session, VtryonSession]:
+    session = Session(
+        sandbox.token,
+        base_url=sandbox.url,
+        limits=AccountLimits(ACTIVE_JOBS, PER_MINUTE, WINDOW),
+        timeout=TIMEOUT,
+        stream=STREAM,
+    )
+    vtryon = VtryonSession(
+        sandbox.vtryon_key, base_url=sandbox.vtryon_url, timeout=TIMEOUT, poll_interval=0.2
+    )
+    return session, vtryon
 
 
 async def _replay(sandbox: Sandbox, grace: float) -> None:

@@ -72,7 +72,16 @@ class Ledger:
             yield f"{made[job_id].kind} {job_id} was made and nobody has it"
         if len(made) != len(self.items):
             yield f"{len(self.items)} were asked for, {len(made)} were made"
+        yield from self._confused()
         yield from self._conversations()
+
+    def _confused(self) -> Iterator[str]:
+        made = self._outputs_by_job()
+        for item in self.items:
+            wanted = {each for gen in item.generations for each in gen.request.input_ids}
+            for job in {gen.job.id for gen in item.generations if gen.job is not None}:
+                if any(not wanted.issuperset(output.inputs) for output in made[job]):
+                    yield f"item {item.number} was given {job}, which is somebody else's"
 
     def _conversations(self) -> Iterator[str]:
         made = self._outputs_by_job()

@@ -342,11 +342,14 @@ class Job:
     async def _read_final(self) -> JobResult:
         for pause in (*UNSETTLED, None):
             result = await self.fetch_results()
-            settled = {output.key for output in result.outputs if output.status in SETTLED}
+            settled = {each.key[:2]: each for each in result.outputs if each.status in SETTLED}
             if self._tracker.failure is not None:
                 raise copy.copy(self._tracker.failure)
-            told = {output.key for output in self._tracker.outputs()}
-            if pause is None or (told <= settled and len(settled) == len(result.outputs)):
+            behind = any(
+                (found := settled.get(told.key[:2])) is None or found.version < told.version
+                for told in self._tracker.outputs()
+            )
+            if pause is None or (not behind and len(settled) == len(result.outputs)):
                 break
             await asyncio.sleep(pause)
         if self._before is not None:

@@ -283,7 +283,9 @@ class Session:
 
         https://docs.piktid.com/docs/v2/jobs/list_stuck_images__get
         """
-        filters = paging.chosen(min_hours=checked_seconds("min_hours", min_hours, unit="hours"), status=status)
+        filters = paging.chosen(
+            min_hours=checked_seconds("min_hours", min_hours, unit="hours"), status=status
+        )
         return paging.each(
             self._runtime,
             lambda page: endpoints.stuck_images(page, filters),

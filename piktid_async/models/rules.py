@@ -94,9 +94,7 @@ def sendable(_: object, __: attrs.Attribute[Any], value: object) -> None:
         as_json("body", value)
 
 
-def checked_seconds(
-    field: str, value: float | None, *, unit: str = "seconds"
-) -> float | None:
+def checked_seconds(field: str, value: float | None, *, unit: str = "seconds") -> float | None:
     """Return a time to wait; None is for ever."""
     if value is None:
         return None

@@ -94,9 +94,7 @@ class Generation(Tracker):
         """Set the time of the next check; in no place of its own, no event finds it."""
         super().checked(now, patience if self._key == self.place else PICKED_UP, news=news)
 
-    def results_read(
-        self, status: str, rows: tuple[Output, ...], kind: str | None = None
-    ) -> None:
+    def results_read(self, status: str, rows: tuple[Output, ...], kind: str | None = None) -> None:
         """Take in its own rows of the conversation's results."""
         del status
         self.kind_read(kind)

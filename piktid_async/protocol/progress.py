@@ -183,9 +183,7 @@ class Tracker:
         self.check_at = now + min(pause, max(0.0, self.invisible_until - now))
         self.checks += 1
 
-    def results_read(
-        self, status: str, rows: tuple[Output, ...], kind: str | None = None
-    ) -> None:
+    def results_read(self, status: str, rows: tuple[Output, ...], kind: str | None = None) -> None:
         """Take in the answer of a results call, partial or not."""
         self.kind_read(kind)
         settled = {row.key: row for row in rows if row.status in SETTLED}

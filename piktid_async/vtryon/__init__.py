@@ -5,8 +5,8 @@ model tasks; what is uploaded here is for its try-on. There is no event stream: 
 https://vtryon.legresca.ai/guide/api-integration/recolor
 """
 
-from piktid_async.vtryon.models import ColorChange, Recolor, TaskResult, TryOnImage
 from piktid_async.vtryon.images import PersonImages, TryOnImages
+from piktid_async.vtryon.models import ColorChange, Recolor, TaskResult, TryOnImage
 from piktid_async.vtryon.session import VtryonSession
 from piktid_async.vtryon.tasks import Task
 

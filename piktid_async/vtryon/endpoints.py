@@ -95,9 +95,7 @@ def _one(request: Request) -> Call[TaskResult]:
     return Call(request, parse)
 
 
-def _page(
-    request: Request, read: Callable[[str, JsonObject], T], response: Response
-) -> Rows[T]:
+def _page(request: Request, read: Callable[[str, JsonObject], T], response: Response) -> Rows[T]:
     body = read_object(request, response)
     rows = body.get("results")
     if not isinstance(rows, list):

@@ -242,7 +242,10 @@ async def test_what_was_made_anew_is_the_result_from_then_on(
         (job,) = await submit_jobs(session, 1)
         assert [output.key for output in (await job).outputs] == [(0, 0, 0), (1, 0, 0)]
         await (await job.regenerate(1))
+        asked = sandbox.books.api_requests["GET /jobs/{job_id}/results"]
         assert [output.key for output in (await job).outputs] == [(0, 0, 0), (1, 0, 1)]
+        # The old version is in no results any more, so it is not waited for.
+        assert sandbox.books.api_requests["GET /jobs/{job_id}/results"] == asked + 1
         saved = await job.download(tmp_path)
         assert [path.stem for path in saved] == ["0_0_v0", "1_0_v1"]
         sandbox.faults.images_fail = 1

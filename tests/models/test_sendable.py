@@ -29,9 +29,7 @@ HOLDING_ITSELF["self"] = HOLDING_ITSELF
 
 
 def recolor(**changes: Any) -> GarmentRecolor:
-    return GarmentRecolor(
-        **{"project": "p", "images": ["a"], "reference_text": "green", **changes}
-    )
+    return GarmentRecolor(**{"project": "p", "images": ["a"], "reference_text": "green", **changes})
 
 
 def swap(options: Any) -> ModelSwap:
@@ -102,9 +100,7 @@ def test_every_query_is_checked() -> None:
 def test_every_form_is_checked() -> None:
     file = describe(b"x", None).body
     with pytest.raises(InvalidRequestError, match="name: "):
-        Form(
-            fields={"name": HALF}, name="image", filename="a", content_type="image/png", file=file
-        )
+        Form(fields={"name": HALF}, name="image", filename="a", content_type="image/png", file=file)
     with pytest.raises(InvalidRequestError, match="filename: "):
         Form(fields={}, name="image", filename=HALF, content_type="image/png", file=file)
 

@@ -49,8 +49,8 @@ async def test_what_cannot_be_meant_is_refused_before_anything_is_sent() -> None
     async with Session("token", base_url="http://127.0.0.1:9") as session:
         wrong: Any
         for wrong in (["x"], 5, "17", [True], [-1], [None]):
-            with pytest.raises(InvalidRequestError, match="^images: "):
+            with pytest.raises(InvalidRequestError, match=r"^images: "):
                 await session.fail_stuck_images(wrong)
         for wrong in ("x", -1, float("nan")):
-            with pytest.raises(InvalidRequestError, match="^min_hours: must be hours, 0 or more"):
+            with pytest.raises(InvalidRequestError, match=r"^min_hours: must be hours, 0 or more"):
                 session.stuck_images(min_hours=wrong)

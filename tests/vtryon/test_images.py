@@ -49,11 +49,11 @@ async def test_what_cannot_be_sent_is_refused_before(
     sandbox: Sandbox, session: VtryonSession
 ) -> None:
     for name in ("", 7, "half \ud83d"):
-        with pytest.raises(InvalidRequestError, match="^name: "):
+        with pytest.raises(InvalidRequestError, match=r"^name: "):
             await session.person_images.upload(PLAIN_JPEG, name)  # type: ignore[arg-type]
     with pytest.raises(UploadError):
         await session.garment_images.upload("/no/such/file.jpg")
-    with pytest.raises(InvalidRequestError, match="^image: "):
+    with pytest.raises(InvalidRequestError, match=r"^image: "):
         await session.person_images.delete("12")  # type: ignore[arg-type]
     assert not [call for call in sandbox.books.vtryon.requests if "tryon" in call.split("/")]
 
@@ -61,5 +61,5 @@ async def test_what_cannot_be_sent_is_refused_before(
 @pytest.mark.parametrize("timeout", ["x", math.nan, -1, True])
 async def test_a_time_to_wait_is_checked(session: VtryonSession, timeout: object) -> None:
     task = await session.recolor(BLUE)
-    with pytest.raises(InvalidRequestError, match="^timeout: must be seconds, 0 or more"):
+    with pytest.raises(InvalidRequestError, match=r"^timeout: must be seconds, 0 or more"):
         await task.result(timeout)  # type: ignore[arg-type]

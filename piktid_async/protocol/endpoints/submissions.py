@@ -83,7 +83,9 @@ def _model_body(request: JobRequest) -> JsonObject:
             "add_ai_watermark": request.add_ai_watermark,
             **({"use_alternative_method": True} if request.use_alternative_method else {}),
         },
-        **_given(review_config=None if request.review_config is None else {**request.review_config}),
+        **_given(
+            review_config=None if request.review_config is None else {**request.review_config}
+        ),
     }
 
 
