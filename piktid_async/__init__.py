@@ -74,7 +74,13 @@ from piktid_async.models.images import (
     UploadProgress,
 )
 from piktid_async.models.jobs import JobProgress, JobResult, JobStatus, Output
-from piktid_async.models.limits import AccountLimits
+from piktid_async.models.limits import (
+    AccountLimits,
+    Estimate,
+    LimitsReport,
+    WaitingSubmission,
+    WindowUse,
+)
 from piktid_async.models.model_swap import ModelSwap
 from piktid_async.models.notifications import (
     BatchEdit,
@@ -120,6 +126,7 @@ __all__ = [
     "DesignValue",
     "DownloadError",
     "DownloadProgress",
+    "Estimate",
     "EventTooLargeError",
     "FlatToModel",
     "GarmentRecolor",
@@ -149,6 +156,7 @@ __all__ = [
     "JobSummary",
     "JobTimeoutError",
     "Lighting",
+    "LimitsReport",
     "MetadataUpdate",
     "ModelInstruction",
     "ModelSwap",
@@ -189,7 +197,9 @@ __all__ = [
     "UploadProgress",
     "UploadedFile",
     "UsagePeriod",
+    "WaitingSubmission",
     "WebhookRegistration",
     "WebhookSignatureError",
+    "WindowUse",
     "__version__",
 ]

@@ -184,8 +184,9 @@ class Follower:
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
             if isinstance(error, AuthenticationError | PermissionDeniedError):
                 runtime.waiters.fail(tracker, error)
-        runtime.dispatcher.touched(tracker)
-        runtime.pump()
+        else:
+            return runtime.answered(tracker)
+        runtime.touched(tracker)
 
     async def _ask(self, tracker: Tracker) -> None:
         caller, patience = self._connections.caller, self._runtime.dispatcher.patience

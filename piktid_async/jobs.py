@@ -180,7 +180,7 @@ class Job:
         caller = self._runtime.connect().caller
         status = await caller.execute(endpoints.job_status(self.id))
         self._tracker.status_read(status, self._runtime.clock(), self._runtime.dispatcher.patience)
-        self._merged()
+        self._runtime.answered(self._tracker)
         return status
 
     async def fetch_results(self) -> JobResult:
@@ -193,7 +193,7 @@ class Job:
         result = await caller.execute(endpoints.job_results(self.id))
         outputs = tuple(self._bound(output) for output in result.outputs)
         self._tracker.results_read(result.status, outputs)
-        self._merged()
+        self._runtime.answered(self._tracker)
         own = tuple(output for output in outputs if self._tracker.owns(output))
         return attrs.evolve(result, kind=result.kind or self.kind, outputs=own)
 
@@ -355,10 +355,6 @@ class Job:
             return await results.save_output(runtime, output, path)
 
         return attrs.evolve(output, saver=Link(save))
-
-    def _merged(self) -> None:
-        self._runtime.dispatcher.touched(self._tracker)
-        self._runtime.pump()
 
 
 def follow_job(

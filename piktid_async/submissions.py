@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from piktid_async.coordination.base import Turn
 from piktid_async.errors import (
     IdentityLimitError,
-    InvalidRequestError,
     NotFoundError,
     PiktidError,
     RateLimitError,
@@ -18,7 +18,7 @@ from piktid_async.errors import (
 )
 from piktid_async.jobs import Job, follow_job
 from piktid_async.models.jobs import JobTicket
-from piktid_async.models.requests import JobRequest
+from piktid_async.models.requests import JobRequest, checked_request
 from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.endpoints import GalleryJob
@@ -40,11 +40,7 @@ async def submit(
     runtime: Runtime, request: JobRequest, *, wait_for_post_processing: bool = False
 ) -> Job:
     """Submit one job, waiting for its turn."""
-    if not isinstance(request, JobRequest):
-        raise InvalidRequestError(
-            "request", f"takes a job request such as GarmentRecolor, not {type(request).__name__}"
-        )
-    call = endpoints.submit(request)
+    call = endpoints.submit(checked_request("request", request))
     connections = runtime.connect()
     runtime.budget.reserve(request.credits)
     attempt = _Attempt(runtime, connections, request)
@@ -112,7 +108,7 @@ class _Attempt:
         while True:
             async with coordinator.turn(place) as turn:
                 try:
-                    ticket = await self._send(call)
+                    ticket = await self._send(call, turn)
                 except IdentityLimitError:
                     raise
                 except RateLimitError as error:
@@ -123,7 +119,7 @@ class _Attempt:
                 turn.started(ticket.job_id)
                 return ticket
 
-    async def _send(self, call: Call[JobTicket]) -> JobTicket:
+    async def _send(self, call: Call[JobTicket], turn: Turn) -> JobTicket:
         since = datetime.now(UTC)
         # Until the answer says otherwise; a cancellation leaves it so.
         self.in_doubt = True
@@ -131,13 +127,15 @@ class _Attempt:
             ticket = await self._connections.caller.execute(call)
         except asyncio.CancelledError:
             _log.warning("cancelled while the submission was under way: the job may exist")
+            turn.doubtful()
             raise
         except PiktidError as error:
             if certainly_not_taken(error):
                 self.in_doubt = False
                 raise
 
-            search = _Search(self._runtime, self._request, since, self.index)
+            turn.doubtful()
+            search = _Search(self._runtime, self._request, since, self.index, turn)
             raise SubmissionUnknownError(self._request, str(error), Link(search.run)) from error
         except Exception:
             # Not one of ours: the token source failed, so no request left with its answer open.
@@ -150,8 +148,11 @@ class _Attempt:
 class _Search:
     """The search for one lost job; what it has found once stays found."""
 
-    def __init__(self, runtime: Runtime, request: JobRequest, since: datetime, index: int) -> None:
+    def __init__(
+        self, runtime: Runtime, request: JobRequest, since: datetime, index: int, turn: Turn
+    ) -> None:
         self._wanted = (runtime, request, since, index)
+        self._turn = turn
         self._one_at_a_time = asyncio.Lock()
         self._job: Job | None = None
 
@@ -159,6 +160,7 @@ class _Search:
         async with self._one_at_a_time:
             if self._job is None:
                 self._job = await find_lost(*self._wanted)
+                self._turn.settled(self._job.id if self._job else None)
             return self._job
 
 
