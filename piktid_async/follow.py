@@ -185,7 +185,8 @@ class Follower:
             if isinstance(error, AuthenticationError | PermissionDeniedError):
                 runtime.waiters.fail(tracker, error)
         else:
-            return runtime.answered(tracker)
+            runtime.answered(tracker)
+            return
         runtime.touched(tracker)
 
     async def _ask(self, tracker: Tracker) -> None:
