@@ -75,7 +75,13 @@ from piktid_async.models.images import (
     UploadProgress,
 )
 from piktid_async.models.jobs import JobProgress, JobResult, JobStatus, Output
-from piktid_async.models.limits import AccountLimits
+from piktid_async.models.limits import (
+    AccountLimits,
+    Estimate,
+    LimitsReport,
+    WaitingSubmission,
+    WindowUse,
+)
 from piktid_async.models.model_swap import ModelSwap
 from piktid_async.models.notifications import (
     BatchEdit,
@@ -121,6 +127,7 @@ __all__ = [
     "DesignValue",
     "DownloadError",
     "DownloadProgress",
+    "Estimate",
     "EventTooLargeError",
     "FlatToModel",
     "GarmentRecolor",
@@ -151,6 +158,7 @@ __all__ = [
     "JobSummary",
     "JobTimeoutError",
     "Lighting",
+    "LimitsReport",
     "MetadataUpdate",
     "ModelInstruction",
     "ModelSwap",
@@ -191,7 +199,9 @@ __all__ = [
     "UploadProgress",
     "UploadedFile",
     "UsagePeriod",
+    "WaitingSubmission",
     "WebhookRegistration",
     "WebhookSignatureError",
+    "WindowUse",
     "__version__",
 ]

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from piktid_async.coordination.base import Turn
 from piktid_async.errors import NotFoundError, SubmissionUnknownError
 from piktid_async.jobs import Job
 from piktid_async.models.requests import JobRequest
@@ -27,7 +28,12 @@ class Doubt:
     """One submission, from before its first byte until it is known whether it made a job."""
 
     def __init__(
-        self, runtime: Runtime, request: JobRequest, index: int, follow: Callable[[str], Job]
+        self,
+        runtime: Runtime,
+        request: JobRequest,
+        index: int,
+        follow: Callable[[str], Job],
+        turn: Turn,
     ) -> None:
         self.request = request
         self.since = datetime.now(UTC)
@@ -38,6 +44,7 @@ class Doubt:
         """Why there is no answer; None while it may still come."""
         self._runtime = runtime
         self._follow = follow
+        self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._job: Job | None = None
@@ -52,6 +59,7 @@ class Doubt:
     def stay(self, reason: str) -> None:
         """Note that there will be no answer."""
         self.reason = reason
+        self._turn.doubtful()
         self._over.set()
 
     def error(self, reason: str | None = None) -> SubmissionUnknownError:
@@ -68,6 +76,8 @@ class Doubt:
             if self._job is None and job_id is not None:
                 self._job = self._follow(job_id)
                 self.settle()
+            # A job that has ended holds no slot, and none will tell its end again.
+            self._turn.settled(None if self._job is None or self._job.done else self._job.id)
         return self._job
 
     async def _find(self) -> str | None:

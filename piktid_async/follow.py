@@ -193,8 +193,10 @@ class Follower:
                 self._lasting(tracker, error)
             ):
                 runtime.waiters.fail(tracker, error)
-        runtime.dispatcher.touched(tracker)
-        runtime.pump()
+        else:
+            runtime.answered(tracker)
+            return
+        runtime.touched(tracker)
 
     def _lasting(self, tracker: Tracker, error: Exception) -> bool:
         """Whether it has answered nonsense for so long that waiting on needs somebody's word."""

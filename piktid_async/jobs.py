@@ -186,7 +186,7 @@ class Job:
         caller = self._runtime.connect().caller
         status = await caller.execute(endpoints.job_status(self.id))
         self._tracker.status_read(status, self._runtime.clock(), self._runtime.dispatcher.patience)
-        self._merged()
+        self._runtime.answered(self._tracker)
         return status
 
     async def fetch_results(self) -> JobResult:
@@ -201,7 +201,7 @@ class Job:
             _log.warning("results of job %s left out: %s", self.id, "; ".join(result.unreadable))
         outputs = tuple(self._bound(output) for output in result.outputs)
         self._tracker.results_read(result.status, outputs, result.kind)
-        self._merged()
+        self._runtime.answered(self._tracker)
         own = tuple(output for output in outputs if self._tracker.owns(output))
         if self._final is not None:
             self._final = attrs.evolve(self._final, outputs=newest(self._final.outputs, own))
@@ -384,10 +384,6 @@ class Job:
             return await results.save_output(runtime, output, path)
 
         return attrs.evolve(output, saver=Link(save))
-
-    def _merged(self) -> None:
-        self._runtime.dispatcher.touched(self._tracker)
-        self._runtime.pump()
 
 
 def follow_job(

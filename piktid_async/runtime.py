@@ -28,7 +28,7 @@ from piktid_async.models.notifications import AckMode, WireNotification
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol.budget import Budget
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
-from piktid_async.protocol.progress import Tracker
+from piktid_async.protocol.progress import ENDS_BY_STATUS, Tracker
 from piktid_async.transport.base import Transport
 from piktid_async.types import NoteId
 from piktid_async.waiters import Waiters
@@ -106,6 +106,8 @@ class Runtime:
             self.waiters.wake(tracker)
         for tracker in dispatcher.ended():
             self.coordinator.ended(tracker.job_id)
+        if dispatcher.strangers_ended():
+            self.coordinator.room()
         for subscription, wire in dispatcher.deliveries():
             self._deliver(subscription, wire)
         if (acks := dispatcher.acks()) and found is not None:
@@ -123,6 +125,18 @@ class Runtime:
         if found is not None and found.follower is not None:
             found.follower.poke()
         return tracker
+
+    def answered(self, tracker: Tracker) -> None:
+        """Carry on what an answer of the service has told of a job."""
+        if tracker.kind in ENDS_BY_STATUS and not tracker.ended:
+            # It may have been made elsewhere, or have been found again.
+            self.coordinator.occupied(tracker.job_id)
+        self.touched(tracker)
+
+    def touched(self, tracker: Tracker) -> None:
+        """Carry on what else has changed in a job's picture."""
+        self.dispatcher.touched(tracker)
+        self.pump()
 
     def fail_feeds(self, error: PiktidError) -> None:
         """End every feed with an error."""

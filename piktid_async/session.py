@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from piktid_async import downloads, paging, submissions, uploads
+from piktid_async import downloads, estimates, paging, submissions, uploads
 from piktid_async import jobs as job_service
 from piktid_async.account import ApiTokens, Assets, Billing, Gallery
 from piktid_async.coordination.base import Coordinator
@@ -26,7 +26,7 @@ from piktid_async.identities import Identities
 from piktid_async.jobs import Job
 from piktid_async.models.images import Source, UploadedFile, UploadOutcome
 from piktid_async.models.jobs import JobResult, StuckImage
-from piktid_async.models.limits import AccountLimits
+from piktid_async.models.limits import AccountLimits, Estimate, LimitsReport, checked_limits
 from piktid_async.models.notifications import NAMES, AckMode, Notification
 from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
@@ -36,6 +36,7 @@ from piktid_async.presets import Presets
 from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
+from piktid_async.submissions import SubmissionReceipt
 from piktid_async.transport.base import Transport
 from piktid_async.transport.settings import (
     checked_base_url,
@@ -101,8 +102,7 @@ class Session:
         del token  # error trackers send the variables of a frame along
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
-        if limits is not None and not isinstance(limits, AccountLimits):
-            raise ConfigurationError(f"limits must be AccountLimits(...), not {limits!r}")
+        limits = AccountLimits() if limits is None else checked_limits(limits)
         if coordinator is not None and not hasattr(coordinator, "turn"):
             raise ConfigurationError(f"coordinator cannot hand out turns: {coordinator!r}")
         config = Config(
@@ -122,7 +122,7 @@ class Session:
             found.serve(config.base_url)
         self._runtime = Runtime(
             config,
-            coordinator or LocalCoordinator(limits or AccountLimits(), time.monotonic),
+            coordinator or LocalCoordinator(limits, time.monotonic),
             _network(config, found, checked_proxy(proxy)),
         )
         self.projects: Projects = Projects(self._runtime)
@@ -172,6 +172,29 @@ class Session:
     def stream_state(self) -> StreamState:
         """`idle`, `connecting`, `live`, `reconnecting` or `closed`."""
         return self._runtime.stream_state
+
+    @property
+    def limits(self) -> LimitsReport:
+        """What stands in the queue of submissions now: what waits for what, and until when.
+
+        Sends nothing. Of a coordinator that is shared, what this process knows.
+        """
+        return self._runtime.coordinator.report()
+
+    def set_limits(self, limits: AccountLimits) -> None:
+        """Keep other limits from now on; who waits goes as soon as they allow it."""
+        self._runtime.coordinator.set_limits(checked_limits(limits))
+
+    async def estimate(
+        self, requests: Iterable[JobRequest] | AsyncIterable[JobRequest]
+    ) -> Estimate:
+        """Add up what requests would cost, in credits and in time; sends nothing.
+
+        `float(estimate)` is its credits. The time is the least that the account's limits make
+        the submissions take: by the rate of each endpoint and, once it is known how long jobs
+        run, by the active jobs, too. Raises `InvalidRequestError` for what is no request.
+        """
+        return await estimates.estimate(self._runtime.coordinator.report(), requests)
 
     @property
     def in_doubt(self) -> tuple[SubmissionUnknownError, ...]:
@@ -232,7 +255,13 @@ class Session:
         """
         return uploads.upload_each(self._runtime, sources, project=project, on_progress=on_progress)
 
-    async def submit(self, request: JobRequest, *, wait_for_post_processing: bool = False) -> Job:
+    async def submit(
+        self,
+        request: JobRequest,
+        *,
+        wait_for_post_processing: bool = False,
+        receipt: SubmissionReceipt | None = None,
+    ) -> Job:
         """Submit a paid job and return it at once; costs `request.credits`.
 
         Waits for its turn under the account's limits, and for the event stream the first time.
@@ -242,10 +271,14 @@ class Session:
         `BadRequestError`, `InsufficientCreditsError`, `PermissionDeniedError`, `NotFoundError`.
         Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist:
         see `in_doubt`.
-        `wait_for_post_processing` makes `await job` wait for the finishing pass, too.
+        `wait_for_post_processing` makes `await job` wait for the finishing pass, too. `receipt`
+        is for journals: it hears of the submission right before it leaves.
         """
         return await submissions.submit(
-            self._runtime, request, wait_for_post_processing=wait_for_post_processing
+            self._runtime,
+            request,
+            wait_for_post_processing=wait_for_post_processing,
+            receipt=receipt,
         )
 
     async def run(

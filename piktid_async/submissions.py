@@ -6,19 +6,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from piktid_async.coordination.base import Turn
 from piktid_async.doubts import Doubt
 from piktid_async.errors import (
     GenerationUnknownError,
     IdentityLimitError,
-    InvalidRequestError,
     PiktidError,
     RateLimitError,
 )
 from piktid_async.jobs import Job, follow_job
 from piktid_async.models.jobs import JobTicket
-from piktid_async.models.requests import JobRequest
+from piktid_async.models.requests import JobRequest, checked_request
 from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.generation import Generation
@@ -32,18 +32,30 @@ VISIBLE_WITHIN = 300.0
 """Seconds after a 202 in which a 404 only means "not yet"."""
 
 
+class SubmissionReceipt(Protocol):
+    """Hears of a submission what a journal must know before, not after."""
+
+    async def sending(self) -> None:
+        """Hear that its turn has come: it leaves when this returns; an error keeps it here."""
+
+    async def refused(self) -> None:
+        """Hear that the service has certainly not taken it; it queues up again."""
+
+
 async def submit(
-    runtime: Runtime, request: JobRequest, *, wait_for_post_processing: bool = False
+    runtime: Runtime,
+    request: JobRequest,
+    *,
+    wait_for_post_processing: bool = False,
+    receipt: SubmissionReceipt | None = None,
 ) -> Job:
     """Submit one job, waiting for its turn."""
-    if not isinstance(request, JobRequest):
-        raise InvalidRequestError(
-            "request", f"takes a job request such as GarmentRecolor, not {type(request).__name__}"
-        )
-    call = endpoints.submit(request)
+    call = endpoints.submit(checked_request("request", request))
     connections = runtime.connect()
     runtime.budget.reserve(request.credits)
-    attempt = _Attempt(runtime, connections, request, patient=wait_for_post_processing)
+    attempt = _Attempt(
+        runtime, connections, request, patient=wait_for_post_processing, receipt=receipt
+    )
     try:
         await connections.follow().ready()
         async with _alone(connections, request.conversation_id):
@@ -88,12 +100,19 @@ class _Attempt:
     """One submission, from its place in the queue to its ticket."""
 
     def __init__(
-        self, runtime: Runtime, connections: Connections, request: JobRequest, *, patient: bool
+        self,
+        runtime: Runtime,
+        connections: Connections,
+        request: JobRequest,
+        *,
+        patient: bool,
+        receipt: SubmissionReceipt | None,
     ) -> None:
         self._runtime = runtime
         self._connections = connections
         self._request = request
         self._patient = patient
+        self._receipt = receipt
         self.index = 0
         """The generation's index, for a conversation."""
         self.rivals: tuple[int, ...] = ()
@@ -131,6 +150,8 @@ class _Attempt:
                     text = "submission refused %d times, it goes on waiting for its turn: %s"
                     _log.log(level, text, refusals, error.summary)
                     turn.refused(error)
+                    if self._receipt is not None:
+                        await self._receipt.refused()
                     continue
                 turn.started(ticket.job_id)
                 return ticket
@@ -139,10 +160,12 @@ class _Attempt:
         # As late as can be: what is begun by others after this is not told from ours.
         try:
             self.index = await _next_index(self._runtime, self._connections, self._request)
+            if self._receipt is not None:
+                await self._receipt.sending()
         except BaseException:
             turn.unsent()
             raise
-        doubt = Doubt(self._runtime, self._request, self.index, self._found)
+        doubt = Doubt(self._runtime, self._request, self.index, self._found, turn)
         try:
             ticket = await self._connections.caller.execute(call.probed(doubt.probe))
             await self._find_place()

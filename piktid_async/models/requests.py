@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from piktid_async.errors import InvalidRequestError
+
 CREDITS_BY_EDGE = {1024: 3, 2048: 5, 4096: 10}
 """Credits per output, by its edge in pixels.
 
@@ -47,3 +49,12 @@ class JobRequest(ABC):
     @abstractmethod
     def input_ids(self) -> tuple[str, ...]:
         """File ids of the inputs, in order."""
+
+
+def checked_request(field: str, given: object) -> JobRequest:
+    """Return what was given if it is a job request."""
+    if not isinstance(given, JobRequest):
+        raise InvalidRequestError(
+            field, f"takes a job request such as GarmentRecolor, not {type(given).__name__}"
+        )
+    return given

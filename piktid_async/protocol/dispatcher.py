@@ -35,6 +35,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
+from piktid_async.models.jobs import TERMINAL
 from piktid_async.models.notifications import AckMode, WireNotification
 from piktid_async.protocol.loans import Loans, Outcome
 from piktid_async.protocol.progress import Patience, Tracker, TrackerKey
@@ -92,6 +93,7 @@ class Dispatcher:
         self._ended: list[Tracker] = []
         self._deliveries: list[tuple[Subscription, WireNotification]] = []
         self._acks: list[NoteId] = []
+        self._strangers_ended = False
 
     # What goes in
 
@@ -110,6 +112,7 @@ class Dispatcher:
         takers = [feed for feed in self._feeds if feed.wants(wire)] if self._feeds else ()
         owned = tracker is not None or self._owns(wire)
         if not owned:
+            self._strangers_ended |= _ends_its_job(wire)
             self._hold(wire)
         if takers:
             self._seen[wire.id] = LENT
@@ -213,6 +216,11 @@ class Dispatcher:
     def acks(self) -> list[NoteId]:
         """Drain the notifications to delete at the service."""
         out, self._acks = self._acks, []
+        return out
+
+    def strangers_ended(self) -> bool:
+        """Tell, once, whether a job of somebody else on the account has ended."""
+        out, self._strangers_ended = self._strangers_ended, False
         return out
 
     def stale(self, now: float) -> list[Tracker]:
@@ -353,6 +361,11 @@ class Dispatcher:
     def _forget(self) -> None:
         """Forget the oldest tenth of what was seen, except what feeds still work on."""
         self._seen.forget(keep=lambda each, state: state == LENT or each in self._backlog)
+
+
+def _ends_its_job(wire: WireNotification) -> bool:
+    status = wire.data.get("status")
+    return wire.name == "batch_edit" and isinstance(status, str) and status in TERMINAL
 
 
 def _generation_key(wire: WireNotification) -> TrackerKey | None:

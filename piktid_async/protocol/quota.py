@@ -3,7 +3,11 @@
 A grant is recorded before its request is sent and dated when the answer came: the server counted
 it somewhere between, so a window reckoned from the answer is never too short. A slot belongs to
 the remote job: it is taken with the grant, passes to the job, and is free when the job has ended
-or was never made. `now` comes from outside.
+or was never made. Where nobody knows whether one was made, the slot is held for a while: until
+somebody has looked, or for `DOUBT_HELD` seconds. `now` comes from outside.
+
+What the service refuses teaches: an endpoint that was refused within its limit is given the rate
+that went through, and one more a window from then on, until it is back at the limit.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ import attrs
 
 from piktid_async.models.limits import AccountLimits
 
+DOUBT_HELD = 600.0
+"""Seconds that a job of unknown fate holds a slot: as long as the service tells its events."""
+
 
 @attrs.define(eq=False)
 class Grant:
@@ -23,25 +30,37 @@ class Grant:
     pooled: bool
     at: float = math.inf
     """When the answer came; infinite while the request is under way."""
+    refused: bool = False
+
+
+@attrs.frozen
+class Lesson:
+    """A rate that went through while a higher one was refused."""
+
+    allowed: int
+    since: float
 
 
 class Quota:
     """Windows and slots of one account."""
 
     def __init__(self, limits: AccountLimits) -> None:
-        self._limits = limits
+        self.limits: AccountLimits = limits
+        """The limits in force; they may be replaced at any time."""
         self._grants: dict[str, list[Grant]] = {}
         self._under_way: set[Grant] = set()
-        self._jobs: set[str] = set()
+        self._doubts: dict[Grant, float] = {}
+        self._jobs: dict[str, None] = {}
         self._not_before: dict[str, float] = {}
-        self._full_until = 0.0
+        self._lessons: dict[str, Lesson] = {}
+        self._full_until = -math.inf
 
     def ready_at(self, path: str, pooled: bool, now: float) -> float:
         """Return when a submission may leave; infinite if that depends on an answer or a job."""
         return max(
-            self._window_opens(path, now),
-            self._not_before.get(path, 0.0),
-            self._slot_opens() if pooled else 0.0,
+            self.window_opens(path, now),
+            self.held_until(path),
+            self.slot_opens(now) if pooled else -math.inf,
         )
 
     def take(self, path: str, pooled: bool, now: float) -> Grant:
@@ -49,7 +68,7 @@ class Quota:
         if self.ready_at(path, pooled, now) > now:
             raise RuntimeError("nothing is free: ask ready_at first")
         grant = Grant(path, pooled)
-        if path in self._limits.per_minute:
+        if path in self.limits.per_minute:
             self._grants.setdefault(path, []).append(grant)
         if pooled:
             self._under_way.add(grant)
@@ -60,7 +79,7 @@ class Quota:
         grant.at = now
         self._under_way.discard(grant)
         if job_id is not None and grant.pooled:
-            self._jobs.add(job_id)
+            self._jobs[job_id] = None
 
     def abandoned(self, now: float) -> None:
         """Date what is under way: whoever waits for its answer is in another process."""
@@ -68,32 +87,109 @@ class Quota:
             grant.at = min(grant.at, now)
         self._under_way.clear()
 
-    def ended(self, job_id: str) -> None:
-        """Free the slot of a job that is known to have ended."""
-        self._jobs.discard(job_id)
+    def in_doubt(self, grant: Grant, now: float) -> None:
+        """Date the grant, and hold its slot for the job that may have been made."""
+        grant.at = now
+        self._under_way.discard(grant)
+        if grant.pooled:
+            self._doubts[grant] = now + DOUBT_HELD
+
+    def settled(self, grant: Grant, job_id: str | None) -> None:
+        """End a doubt: the slot passes to the job that was found, or is free."""
+        if self._doubts.pop(grant, None) is not None and job_id is not None:
+            self._jobs[job_id] = None
+
+    def occupied(self, job_id: str) -> None:
+        """Count a running job that was made elsewhere, or before."""
+        self._jobs[job_id] = None
+
+    def ended(self, job_id: str) -> bool:
+        """Free the slot of a job that is known to have ended; return whether it held one."""
+        held = job_id in self._jobs
+        self._jobs.pop(job_id, None)
+        if held:
+            self.room()
+        return held
 
     def slow_down(self, path: str, until: float) -> None:
         """Hold an endpoint back: the service has said that we are too fast."""
-        self._not_before[path] = max(until, self._not_before.get(path, 0.0))
+        self._not_before[path] = max(until, self._not_before.get(path, -math.inf))
+
+    def refused(self, grant: Grant, now: float) -> None:
+        """Take a refusal as a lesson: only what else was sent within the window is allowed."""
+        grant.refused = True
+        if grant.path in self.limits.per_minute:
+            went_through = sum(not each.refused for each in self._recent(grant.path, now))
+            self._lessons[grant.path] = Lesson(max(1, went_through), now)
 
     def full(self, until: float) -> None:
         """Hold all pooled submissions back: jobs that are not ours fill the account."""
         self._full_until = max(until, self._full_until)
 
-    def _window_opens(self, path: str, now: float) -> float:
-        limit = self._limits.per_minute.get(path)
-        if limit is None:
-            return 0.0
-        recent = [
-            grant for grant in self._grants.get(path, ()) if grant.at + self._limits.window > now
-        ]
-        self._grants[path] = recent
-        if len(recent) < limit:
-            return 0.0
-        return sorted(grant.at for grant in recent)[-limit] + self._limits.window
+    def room(self) -> None:
+        """Take back `full`: a job has ended, ours or another's."""
+        self._full_until = -math.inf
 
-    def _slot_opens(self) -> float:
-        limit = self._limits.active_jobs
-        if limit is not None and len(self._jobs) + len(self._under_way) >= limit:
-            return math.inf
+    # What stands where: for whoever waits, and for reports.
+
+    def allowed(self, path: str, now: float) -> float:
+        """Return how many a window may hold; infinite without a limit."""
+        limit = float(self.limits.per_minute.get(path, math.inf))
+        lesson = self._lessons.get(path)
+        if lesson is None:
+            return limit
+        allowed = lesson.allowed + int((now - lesson.since) / self.limits.window)
+        if allowed >= limit:
+            del self._lessons[path]
+            return limit
+        return allowed
+
+    def used(self, path: str, now: float) -> list[float]:
+        """Return the times of the grants within the window, sorted; infinite ones are under way."""
+        return sorted(grant.at for grant in self._recent(path, now))
+
+    def window_opens(self, path: str, now: float) -> float:
+        """Return when the window of an endpoint has room."""
+        allowed = self.allowed(path, now)
+        if allowed == math.inf:
+            return -math.inf
+        used = self.used(path, now)
+        return -math.inf if len(used) < allowed else used[-int(allowed)] + self.limits.window
+
+    def held_until(self, path: str) -> float:
+        """Return until when a refusal holds an endpoint back."""
+        return self._not_before.get(path, -math.inf)
+
+    def slot_opens(self, now: float) -> float:
+        """Return when a slot is free."""
+        limit = self.limits.active_jobs
+        if limit is not None and self.slots_taken(now) >= limit:
+            known = limit > len(self._jobs) + len(self._under_way)
+            return min(self._doubts.values()) if known else math.inf
         return self._full_until
+
+    def slots_taken(self, now: float) -> int:
+        """Return how many slots are taken by jobs, requests under way, and doubts."""
+        self._doubts = {grant: until for grant, until in self._doubts.items() if until > now}
+        return len(self._jobs) + len(self._under_way) + len(self._doubts)
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """The jobs that hold a slot, oldest first."""
+        return tuple(self._jobs)
+
+    @property
+    def full_until(self) -> float:
+        """Until when jobs of others are taken to fill the account."""
+        return self._full_until
+
+    @property
+    def doubts(self) -> int:
+        """Slots that are held for jobs of unknown fate."""
+        return len(self._doubts)
+
+    def _recent(self, path: str, now: float) -> list[Grant]:
+        window = self.limits.window
+        recent = [grant for grant in self._grants.get(path, ()) if grant.at + window > now]
+        self._grants[path] = recent
+        return recent

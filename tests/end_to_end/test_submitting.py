@@ -181,13 +181,10 @@ async def test_slots_are_waited_for_and_freed_by_jobs_nobody_awaits(make_sandbox
 
 
 @pytest.mark.parametrize("limits", [{"active_jobs": 1, "per_minute": {}}, {"window": 0.5}])
-async def test_a_429_of_either_kind_only_delays(limits, make_sandbox, make_session, monkeypatch):
-    from piktid_async.coordination import local
-    from piktid_async.protocol.backoff import Backoff
-
-    monkeypatch.setattr(local, "REFUSED", Backoff(base=0.1, cap=0.2))
+async def test_a_429_of_either_kind_only_delays(limits, make_sandbox, make_session):
+    unaware = AccountLimits(active_jobs=None, per_minute={}, window=0.5)  # for short pauses
     async with make_sandbox(limits=SandboxLimits(**limits), seconds_per_image=0.1) as sandbox:
-        async with make_session(sandbox) as session:  # which knows of no limits
+        async with make_session(sandbox, limits=unaware) as session:
             request = await recolor(session)
             jobs = await asyncio.gather(*(session.submit(request) for _ in range(7)))
             await asyncio.gather(*jobs)

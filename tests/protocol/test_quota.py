@@ -23,7 +23,7 @@ def quota(active: int | None = None, **per_minute: int) -> Quota:
 def test_without_limits_everything_may_leave_at_once():
     free = Quota(AccountLimits.unlimited())
     assert [free.ready_at(A, True, 5.0) for _ in range(100) if free.take(A, True, 5.0)] == [
-        0.0
+        -math.inf
     ] * 100
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import attrs
 import pytest
 
-from piktid_async.coordination.local import REFUSED, LocalCoordinator
+from piktid_async.coordination.local import LocalCoordinator
 from piktid_async.errors import ActiveJobLimitError, RateLimitError
 from piktid_async.models.limits import AccountLimits
+from piktid_async.protocol.governor import after_refusals
 from tests.services.process import turns
 
 RECOLOR, PACKSHOT, CHAT = "/garment-recolor", "/create-packshot", "/edit-chat"
@@ -179,13 +180,14 @@ async def test_endpoint_outside_the_pool_needs_no_slot(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("queue", [at_most(1)], indirect=True)
-async def test_two_lanes_share_the_slots_in_order_of_arrival(queue: Queue) -> None:
-    for number, path in enumerate([RECOLOR, PACKSHOT, RECOLOR, PACKSHOT, PACKSHOT, RECOLOR]):
+async def test_lanes_take_turns_at_the_slots_and_each_keeps_its_order(queue: Queue) -> None:
+    """One packshot does not wait behind all the recolors that came before it."""
+    for number, path in enumerate([RECOLOR, RECOLOR, RECOLOR, RECOLOR, PACKSHOT, PACKSHOT]):
         queue.join(str(number), path)
     order = await queue.settle()
     while len(order) < 6:
         order += await queue.ended(order[-1])
-    assert order == list("012345")
+    assert order == list("041523")
 
 
 @pytest.mark.parametrize("queue", [at_most(1, recolor=1)], indirect=True)
@@ -293,13 +295,13 @@ async def test_refusals_in_a_row_without_a_time_wait_longer_each_time(queue: Que
     queue.join("a", refusals=[slow(), slow(), slow()])
     assert await queue.settle() == ["a"]
     for failures in (1, 2, 3):
-        pause = REFUSED.ceiling(failures)
+        pause = after_refusals(60.0).ceiling(failures)
         assert await queue.after(pause - 0.1) == []
         assert await queue.after(0.2) == ["a"]
     # It went well at last: the next refusal begins anew.
     queue.join("b", refusals=[slow()])
     assert await queue.settle() == ["b"]
-    assert await queue.after(REFUSED.ceiling(1) + 0.1) == ["b"]
+    assert await queue.after(after_refusals(60.0).ceiling(1) + 0.1) == ["b"]
 
 
 @pytest.mark.parametrize("queue", [at_most()], indirect=True)
@@ -310,7 +312,7 @@ async def test_refusals_of_submissions_under_way_together_count_once(queue: Queu
     assert len(await queue.settle()) == 6
     answer.set()
     assert await queue.settle() == []
-    assert await queue.after(REFUSED.ceiling(1) + 0.1) == list("abcdef")
+    assert await queue.after(after_refusals(60.0).ceiling(1) + 0.1) == list("abcdef")
 
 
 @pytest.mark.parametrize("queue", [at_most()], indirect=True)
@@ -320,8 +322,8 @@ async def test_failure_of_another_kind_does_not_shorten_the_wait(queue: Queue) -
     queue.join("a", refusals=[slow(), slow()])
     assert await queue.settle() == ["b", "a"]
     answer.set()
-    assert await queue.after(REFUSED.ceiling(1) + 0.1) == ["a"]
-    assert await queue.after(REFUSED.ceiling(2) - 0.2) == []
+    assert await queue.after(after_refusals(60.0).ceiling(1) + 0.1) == ["a"]
+    assert await queue.after(after_refusals(60.0).ceiling(2) - 0.2) == []
     assert await queue.after(0.3) == ["a"]
 
 
