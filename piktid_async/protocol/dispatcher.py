@@ -267,7 +267,7 @@ class Dispatcher:
         return self._open.get(key) or self._ended_held.get(key)
 
     def _find(self, wire: WireNotification) -> Tracker | None:
-        return self._tracker(wire.job_id) or self._tracker(_generation_key(wire))
+        return self._tracker(_generation_key(wire)) or self._tracker(wire.job_id)
 
     def _owns(self, wire: WireNotification) -> bool:
         for key in (wire.job_id, _generation_key(wire)):

@@ -261,6 +261,11 @@ async def test_a_conversation_that_is_picked_up_as_another_kind_says_what_it_is(
     async with make_sandbox(seconds_per_image=0.2) as sandbox, make_session(sandbox) as session:
         chat = await session.submit(ImagePlayground(prompt="a red shoe", num_variations=2))
         async with make_session(sandbox) as other:
+            wrong = other.job(chat.id, kind=ModelSwap)
             with pytest.raises(InvalidRequestError, match="kind 'edit_chat', not 'model_swap'"):
-                await other.job(chat.id, kind=ModelSwap)
+                await wrong
+            right = other.job(chat.id, kind="edit_chat")
+            assert len((await right.result(10)).ok) == 2
+            # Its events are its own, though the other is still held.
+            assert len([note async for note in right.events()]) == 2
         await chat
