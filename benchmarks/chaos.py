@@ -30,7 +30,7 @@ from chaos_client import CarefulUser
 from chaos_items import KINDS, SCALE, Item, draw_items
 from chaos_sides import Sides
 from chaos_spoils import spoil
-from chaos_weather import MET, Weather
+from chaos_weather import COUNTED, Weather
 from leaks import futures_waiting, open_descriptors, tasks_alive
 from tables import table
 
@@ -257,7 +257,7 @@ def show(reports: list[Report]) -> None:
     print(table(Report.HEAD, [report.row() for report in reports]))
     faults = sum((report.faults for report in reports), Counter[str]())
     print("\nfaults that happened:")
-    print(table(("fault", "times"), [(name, faults[name]) for name in MET]))
+    print(table(("fault", "times"), [(name, faults[name]) for name in COUNTED]))
     retried = sum((report.retried for report in reports), Counter[str]())
     print("\nwhat the user had to do again:")
     print(table(("after", "times"), sorted(retried.items())))

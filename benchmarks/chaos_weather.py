@@ -49,6 +49,8 @@ STANDING: dict[str, Callable[[random.Random], Any]] = {
 LASTS = (0.1, 0.5)
 """Seconds that such a fault lasts."""
 MET = sorted({*TIMES, *STANDING})
+COUNTED = [name for name in MET if name != "retry_after"]
+"""That one only shapes refusals, which are counted under their own names."""
 
 
 def mild() -> dict[str, Any]:

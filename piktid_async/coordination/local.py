@@ -97,7 +97,7 @@ class LocalCoordinator:
 
     def room(self) -> None:
         """Hear that a job of somebody else has ended."""
-        self.change(lambda queue, _: queue.quota.room())
+        self.change(lambda queue, _: queue.quota.stranger_ended())
 
     def set_limits(self, limits: AccountLimits) -> None:
         """Keep other limits from now on."""

@@ -127,8 +127,14 @@ class Quota:
         self._full_until = max(until, self._full_until)
 
     def room(self) -> None:
-        """Take back `full`: a job has ended, ours or another's."""
+        """Take back `full`: a job has ended."""
         self._full_until = -math.inf
+
+    def stranger_ended(self) -> None:
+        """Hear of the end of a job that nobody here knows: it may be the oldest one in doubt."""
+        self.room()
+        if self._doubts:
+            del self._doubts[next(iter(self._doubts))]
 
     # What stands where: for whoever waits, and for reports.
 

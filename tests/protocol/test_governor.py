@@ -86,6 +86,19 @@ def test_a_doubt_that_nobody_settles_lets_go_of_its_slot_in_the_end():
     assert queue.governor.report(queue.now).jobs == ()
 
 
+def test_a_job_that_nobody_knows_and_that_ends_may_be_the_one_in_doubt():
+    queue = bench(2)
+    queue.join("abcd")
+    assert queue.due() == "ab"
+    queue.governor.doubtful(queue.places["a"], 1.0)
+    queue.governor.doubtful(queue.places["b"], 2.0)
+    queue.governor.quota.stranger_ended()
+    assert queue.due() == "c"
+    queue.governor.settled(queue.places["a"], "found too late")
+    assert queue.governor.report(3.0).in_doubt == 1
+    assert queue.due() == ""
+
+
 def test_a_doubt_counts_in_the_window_as_well():
     queue = bench(recolor=1)
     queue.join("ab")
@@ -118,7 +131,7 @@ def test_a_full_account_is_tried_again_as_soon_as_any_job_ends(lift):
     if lift == "ended":
         queue.ended("a")
     else:
-        queue.governor.quota.room()
+        queue.governor.quota.stranger_ended()
     assert queue.due() == "b"
 
 
