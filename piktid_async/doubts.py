@@ -36,10 +36,10 @@ class Doubt:
         turn: Turn,
     ) -> None:
         self.request = request
-        self.since = datetime.now(UTC)
+        self.since: datetime = datetime.now(UTC)
         self.index = index
         """The generation's index, for a conversation."""
-        self.probe = Probe()
+        self.probe: Probe = Probe()
         self.reason: str | None = None
         """Why there is no answer; None while it may still come."""
         self._runtime = runtime

@@ -110,11 +110,9 @@ class Generation(Tracker):
 
     def _check_count(self, groups: set[int]) -> None:
         if self.total is not None and len(groups) > self.total:
-            self.failure = GenerationUnknownError(
-                self.job_id,
-                f"generation {self.index} has {len(groups)} outputs, and {self.total} were asked "
-                "for: it is another program's",
-            )
+            counts = f"{len(groups)} outputs, and {self.total} were asked for"
+            words = f"generation {self.index} has {counts}: it is another program's"
+            self.fail(GenerationUnknownError(self.job_id, words))
 
     def _settle(self, group: int, status: str) -> None:
         if status in SETTLED:

@@ -175,6 +175,10 @@ class Tracker:
         self.checks = 0 if news else self.checks + 1
         self.check_at = now + patience.after(self.checks)
 
+    def fail(self, error: PiktidError) -> None:
+        """Give the job up: it cannot be followed any more."""
+        self.failure = error
+
     def not_found(self, error: PiktidError, now: float) -> None:
         """Take in a 404: not visible yet, or after a while, lost."""
         if now >= self.invisible_until and not self.ended:

@@ -26,9 +26,7 @@ async def test_a_client_that_submits_again_on_a_guess_is_caught() -> None:
 
 
 async def test_each_book_is_looked_at() -> None:
-    ended = await run(
-        "chaos.py", "--control=spoil", "--jobs=8", "--seed=1", "--grace=1", "--render"
-    )
+    ended = await run("chaos.py", "--control=spoil", "--jobs=8", "--seed=1", "--grace=1")
     assert ended.code == 1, ended.told
     for words in (
         r"files: item \d+: output \(.+\) is not on disk",
@@ -37,8 +35,8 @@ async def test_each_book_is_looked_at() -> None:
         r"uploads: item 7: upload \S+ is not what was sent",
         r"notifications: 1 of others were deleted",
         r"notifications: 1 were delivered more than once",
-        r"tasks are left: a task that nobody ends",
-        r"descriptors are left: \{'/dev/null': 1\}",
+        r"tasks are left: .*a task that nobody ends",
+        r"descriptors are left: \{.*'/dev/null': 1",
         r"\d+ futures are left waiting",
     ):
         assert re.search(words, ended.out), f"{words} is not in:\n{ended.told}"
