@@ -12,7 +12,6 @@ import attrs
 import pytest
 
 from piktid_async import AccountLimits, Session, StreamSettings, connections, stream
-from piktid_async.coordination import local
 from piktid_async.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -21,7 +20,6 @@ from piktid_async.errors import (
     SubmissionUnknownError,
     UploadError,
 )
-from piktid_async.protocol.backoff import Backoff
 from piktid_async.transport import _aiohttp
 from piktid_async.vtryon import VtryonSession
 from tests.faults.calls import CASES, Case
@@ -45,6 +43,10 @@ EXPIRED = {("fetch", "403 of a proxy"), ("fetch", "404")}
 """Raised, but a fresh link may do."""
 
 
+UNLIMITED = AccountLimits(active_jobs=None, per_minute={}, window=0.001)
+"""After a refusal it pauses for a part of the window."""
+
+
 @attrs.define
 class Pauses:
     """A backoff that waits for nothing, and counts the failures that would be waited after."""
@@ -61,7 +63,6 @@ class Pauses:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     counting = Pauses()
     monkeypatch.setattr(connections, "RETRY", counting)
-    monkeypatch.setattr(local, "REFUSED", Backoff(base=0.0))
     return counting
 
 
@@ -90,7 +91,7 @@ async def opened(
         token,
         base_url=base_url,
         stream=False,
-        limits=AccountLimits.unlimited(),
+        limits=UNLIMITED,
         timeout=timeout,
         max_retries=RETRIES,
     ) as session:

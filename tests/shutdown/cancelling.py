@@ -164,9 +164,9 @@ def left_over(session: Session, steps: Steps) -> list[str]:
     connections = session._runtime._loops.newest
     if connections is not None:
         found += _held(connections)
-    coordinator: Any = session._runtime.coordinator
-    found += [f"a place for {path}" for path, lane in coordinator._lanes.items() if lane]
-    found += ["a slot without an answer" for _ in coordinator._quota._under_way]
+    limits = session.limits
+    found += [f"a place for {place.path}" for place in limits.waiting]
+    found += ["a slot without an answer"] * limits.under_way
     found += [
         f"a waiter of {kind}" for kind, each in session._runtime.waiters._waiting.items() if each
     ]

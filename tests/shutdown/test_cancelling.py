@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -247,12 +246,10 @@ async def test_a_call_that_is_cancelled_leaves_nothing(name: str, times: int, wo
 @pytest.mark.parametrize("name", ["submit", "submit, continued", "run"])
 async def test_a_cancelled_submission_holds_what_it_may_have_cost(name: str, world: World) -> None:
     session, books = world.session, world.sandbox.books
-    coordinator: Any = session._runtime.coordinator
     budget = session._runtime.budget
 
     def taken() -> int:
-        grants = [each for lane in coordinator._quota._grants.values() for each in lane]
-        return sum(grant.at > -math.inf for grant in grants)
+        return sum(window.used for window in session.limits.windows)
 
     async def call() -> None:
         await CALLS[name](world)

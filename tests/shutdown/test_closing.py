@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
@@ -174,14 +173,13 @@ async def test_a_submission_that_gives_up_waiting_leaves_the_queue(slow: Sandbox
     async with session_of(slow, limits=AccountLimits(active_jobs=1)) as session:
         request = await request_of(session)
         await session.submit(request)
-        coordinator: Any = session._runtime.coordinator
         for _ in range(3):
             waiting = asyncio.create_task(session.submit(request))
-            await turns(lambda: any(coordinator._lanes.values()))
+            await turns(lambda: bool(session.limits.waiting))
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            assert not any(coordinator._lanes.values())
+            assert not session.limits.waiting
     assert session.in_doubt == ()
 
 
