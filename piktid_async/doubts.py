@@ -64,9 +64,20 @@ class Doubt:
 
     def error(self, reason: str | None = None) -> SubmissionUnknownError:
         """Return a new error that can find the job."""
-        return SubmissionUnknownError(
-            self.request, reason or self.reason or "", Link(self.reconcile)
-        )
+        words = reason or self.reason or "its event loop has ended"
+        return SubmissionUnknownError(self.request, words, Link(self.reconcile), Link(self.dismiss))
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there will be no answer any more."""
+        return self.reason is not None or self._loop.is_closed()
+
+    def dismiss(self) -> None:
+        """Take the job not to exist: its slot and its credits are free again."""
+        if self in self._runtime.doubts:
+            self.settle()
+            self._turn.settled(None)
+            self._runtime.budget.release(self.request.credits)
 
     async def reconcile(self) -> Job | None:
         """Look for the job; what was found once stays found."""
@@ -86,8 +97,10 @@ class Doubt:
         if request.conversation_id is not None:
             return await self._find_generation(connections, request.conversation_id)
         if not request.input_ids:
-            # A prompt alone leaves no mark by which the job would be known for ours.
-            return None
+            raise self.error(
+                "a request without images leaves no mark by which its job could be told from "
+                "others: look at `session.gallery.jobs()` or on the web"
+            )
         heard = runtime.dispatcher.unknown_jobs()
         listed = await _listed(connections, request, self.since - CLOCK_SKEW)
         await self._neighbours_answered()
@@ -116,13 +129,25 @@ class Doubt:
         return bool(inputs) and job.may_hold(inputs)
 
     def _only(self, found: set[str], rivals: list[Doubt]) -> str | None:
-        """Return the one job that fits, if it fits no other submission; never guess."""
+        """Return the one job that fits, if it fits no other submission; never guess.
+
+        Of the jobs of equal submissions each is as good as the other, if there are no more jobs
+        than submissions.
+        """
         named = ", ".join(sorted(found))
-        if len(found) > 1:
+        if len(found) > 1 + len(self._twins()):
             raise self.error(f"{len(found)} jobs fit this submission ({named})")
         if found and rivals:
             raise self.error(f"the job {named} fits {1 + len(rivals)} submissions in doubt")
-        return next(iter(found), None)
+        return min(found, default=None)
+
+    def _twins(self) -> list[Doubt]:
+        """Return the others in doubt that asked for just the same."""
+        return [
+            doubt
+            for doubt in self._runtime.doubts
+            if doubt is not self and doubt.unanswered and doubt.request == self.request
+        ]
 
     async def _find_generation(self, connections: Connections, job_id: str) -> str | None:
         result = await connections.caller.execute(endpoints.job_results(job_id))

@@ -44,6 +44,7 @@ notes, and with their cause where that is one of these or of the operating syste
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -428,18 +429,22 @@ class DownloadError(PiktidError):
 class SubmissionUnknownError(PiktidError):
     """It is not known whether the server took the job: look before you submit again."""
 
-    _advice = "do not submit again before `await error.reconcile()` has looked for it"
+    _advice = (
+        "do not submit again before `await error.reconcile()` has looked for it, some minutes "
+        "later once more: it may not be listed at once. Then `error.dismiss()`"
+    )
     request: JobRequest | Recolor
     reason: str
     reconciler: Link[Callable[[], Awaitable[Job | None]]] = attrs.field(factory=Link, repr=False)
+    dismisser: Link[Callable[[], None]] = attrs.field(factory=Link, repr=False)
 
     async def reconcile(self) -> Job | None:
         """Look for the job: `Job` when exactly one fits, `None` when none does (yet).
 
         Costs one gallery request, and one status request per unknown job. `None` soon after
         the attempt proves nothing, since a job may be invisible for a while after its 202.
-        Raises `PiktidError` when several fit, or when the session is not at hand (an error
-        that was pickled).
+        Raises `PiktidError` when several fit, when the request leaves no mark to look for, or
+        when the session is not at hand (an error that was pickled).
         """
         if self.reconciler.target is None:
             raise ConfigurationError(
@@ -447,6 +452,15 @@ class SubmissionUnknownError(PiktidError):
                 "in the gallery, or call reconcile() where it was raised"
             )
         return await self.reconciler.target()
+
+    def dismiss(self) -> None:
+        """Take the job not to exist, after you have looked: sends nothing.
+
+        It leaves `session.in_doubt`, and its slot and its credits are free again. Of an error
+        that was pickled nothing is left to dismiss.
+        """
+        if self.dismisser.target is not None:
+            self.dismisser.target()
 
     @property
     def summary(self) -> str:
@@ -572,6 +586,20 @@ class WebhookSignatureError(PiktidError):
     def summary(self) -> str:
         """What does not fit."""
         return self.reason
+
+
+def once_submitted(error: PiktidError, job_id: str) -> PiktidError:
+    """Return the error of a wait for one that was submitted by the same call.
+
+    The wait could be made again; the call would pay again.
+    """
+    if not error.retryable:
+        return error
+    fresh = copy.copy(error)
+    fresh.retryable = False
+    fresh.add_note(f"The job {job_id} was made: pick it up with session.job({job_id!r}, kind=...)")
+    fresh.__cause__ = error.__cause__
+    return fresh
 
 
 def describe_group(errors: Iterable[PiktidError]) -> str:

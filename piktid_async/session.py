@@ -18,7 +18,9 @@ from piktid_async.coordination.local import LocalCoordinator
 from piktid_async.errors import (
     ConfigurationError,
     InvalidRequestError,
+    PiktidError,
     SubmissionUnknownError,
+    once_submitted,
 )
 from piktid_async.feeds import NotificationFeed, publish, subscription
 from piktid_async.follow import StreamState
@@ -204,7 +206,7 @@ class Session:
         those whose `submit()` was cancelled, or was under way when its event loop ended: a
         cancellation can carry no error. Their credits count as spent under `max_credits`.
         """
-        return tuple(doubt.error() for doubt in self._runtime.doubts if doubt.reason is not None)
+        return tuple(doubt.error() for doubt in self._runtime.doubts if doubt.unanswered)
 
     async def upload(
         self,
@@ -288,10 +290,17 @@ class Session:
         *,
         wait_for_post_processing: bool = False,
     ) -> JobResult:
-        """Submit a job and wait for its result; `timeout` seconds are for the wait alone."""
+        """Submit a job and wait for its result; `timeout` seconds are for the wait alone.
+
+        Raises what `submit` and `job.result` raise. None of it is `retryable` once the job was
+        made: to call again would pay again, so its note names the job to pick up.
+        """
         checked_seconds("timeout", timeout)
         job = await self.submit(request, wait_for_post_processing=wait_for_post_processing)
-        return await job.result(timeout)
+        try:
+            return await job.result(timeout)
+        except PiktidError as error:
+            raise once_submitted(error, job.id).with_traceback(error.__traceback__) from None
 
     async def download_zip(self, jobs: Iterable[Job], path: str | PathLike[str]) -> Path:
         """Wait for the jobs, then save all their images as one ZIP, whole or not at all.

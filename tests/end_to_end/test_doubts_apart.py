@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from piktid_async import ImagePlayground, SubmissionUnknownError
 from piktid_async.sandbox import Faults
 from tests.end_to_end.conftest import PICTURE
@@ -29,7 +31,8 @@ async def test_a_generation_or_a_bare_prompt_in_doubt_does_not_hide_the_job_of_a
         assert found is not None
         assert found.id != first.id
         assert (await generation.reconcile()).id == first.id
-        assert await bare.reconcile() is None
+        with pytest.raises(SubmissionUnknownError, match="leaves no mark"):
+            await bare.reconcile()
         assert sandbox.books.jobs_created == 3
 
 

@@ -14,8 +14,10 @@ from piktid_async import (
     BudgetExceededError,
     ConnectionFailedError,
     GarmentRecolor,
+    ImagePlayground,
     InsufficientCreditsError,
     InvalidRequestError,
+    JobTimeoutError,
     NotFoundError,
     PermissionDeniedError,
     Session,
@@ -50,19 +52,91 @@ async def test_a_lost_202_is_not_sent_again_and_is_found(make_sandbox, make_sess
         assert sandbox.books.notifications_outstanding == ()
 
 
-async def test_a_lost_202_among_twins_is_never_guessed(make_sandbox, make_session):
+async def lost(
+    session: Session, request: GarmentRecolor, times: int
+) -> list[SubmissionUnknownError]:
+    errors = []
+    for _ in range(times):
+        with pytest.raises(SubmissionUnknownError) as caught:
+            await session.submit(request)
+        errors.append(caught.value)
+    return errors
+
+
+async def test_equal_submissions_that_were_lost_together_get_a_job_each(make_sandbox, make_session):
+    async with (
+        make_sandbox(faults=Faults(submit_lost=3)) as sandbox,
+        make_session(sandbox) as session,
+    ):
+        errors = await lost(session, await recolor(session), 3)
+        jobs = [await error.reconcile() for error in errors]
+        assert {job.id for job in jobs} == set(sandbox.books.jobs)
+        assert session.in_doubt == ()
+
+
+async def test_a_lost_202_is_never_guessed_among_more_jobs_than_submissions(
+    make_sandbox, make_session
+):
     async with (
         make_sandbox(faults=Faults(submit_lost=2)) as sandbox,
         make_session(sandbox) as session,
+        make_session(sandbox) as other,
     ):
         request = await recolor(session)
-        errors = []
-        for _ in range(2):
-            with pytest.raises(SubmissionUnknownError) as caught:
-                await session.submit(request)
-            errors.append(caught.value)
-        with pytest.raises(SubmissionUnknownError, match="2 jobs fit"):
+        errors = await lost(session, request, 2)
+        await other.submit(request)
+        with pytest.raises(SubmissionUnknownError, match="3 jobs fit"):
             await errors[0].reconcile()
+
+
+async def test_a_request_without_a_mark_is_looked_for_by_its_user(make_sandbox, make_session):
+    """To answer that there is none would invite to pay again."""
+    async with (
+        make_sandbox(faults=Faults(submit_lost=1)) as sandbox,
+        make_session(sandbox) as session,
+    ):
+        with pytest.raises(SubmissionUnknownError) as caught:
+            await session.submit(ImagePlayground(prompt="a cat"))
+        with pytest.raises(SubmissionUnknownError, match="leaves no mark"):
+            await caught.value.reconcile()
+        assert len(session.in_doubt) == sandbox.books.jobs_created == 1
+
+
+async def test_a_doubt_that_is_dismissed_gives_back_what_it_held(make_sandbox, make_session):
+    ours = AccountLimits(active_jobs=1, per_minute={})
+    async with (
+        make_sandbox(faults=Faults(submit_status=[502])) as sandbox,
+        make_session(sandbox, limits=ours, max_credits=5) as session,
+    ):
+        request = await recolor(session)
+        (error,) = await lost(session, request, 1)
+        with pytest.raises(BudgetExceededError):
+            await session.submit(request)
+        for again in (error, pickle.loads(pickle.dumps(error)), error):
+            again.dismiss()  # the second and third time there is nothing left to dismiss
+        assert session.in_doubt == ()
+        await asyncio.wait_for(session.run(request), 5)
+        with pytest.raises(BudgetExceededError):
+            await session.submit(request)
+        assert sandbox.books.jobs_created == 1
+
+
+async def test_no_error_of_run_invites_to_pay_again(make_sandbox, make_session):
+    async with (
+        make_sandbox(seconds_per_image=0.5) as sandbox,
+        make_session(sandbox) as session,
+    ):
+        request = await recolor(session)
+        with pytest.raises(JobTimeoutError) as caught:
+            await session.run(request, timeout=0.01)
+        (job_id,) = sandbox.books.jobs
+        assert not caught.value.retryable
+        assert f"session.job({job_id!r}, kind=...)" in caught.value.__notes__[0]
+        job = session.job(job_id, kind=GarmentRecolor)
+        with pytest.raises(JobTimeoutError) as caught:
+            await job.result(timeout=0)
+        assert caught.value.retryable
+        await job
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 408, 409])
