@@ -1,5 +1,6 @@
 """Asyncio SDK for the PiktID On-Model API: uploads, jobs, one event stream, acknowledgements."""
 
+from piktid_async import starting  # before all that takes time
 from piktid_async.errors import (
     ActiveJobLimitError,
     AuthenticationError,
@@ -205,3 +206,5 @@ __all__ = [
     "WindowUse",
     "__version__",
 ]
+
+starting.over()

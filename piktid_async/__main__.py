@@ -9,6 +9,13 @@ import sys
 
 def main() -> None:
     """Run the command line, or say in one sentence what it lacks."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # before a command has begun; commands see to it themselves
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
     missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(
@@ -20,12 +27,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
 
-    try:
-        from piktid_async.cli.app import app
+    from piktid_async.cli.app import app
 
-        app()
-    except KeyboardInterrupt:  # before a command has begun; commands see to it themselves
-        raise SystemExit(130) from None
+    app()
 
 
 if __name__ == "__main__":

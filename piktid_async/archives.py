@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,16 +29,32 @@ MAX_DIRECTORY: Final = 64 << 20
 """Bytes of the table of contents, which is read at once."""
 
 _BLOCK = 1 << 20
+_HEADER = 30
+"""Bytes before the name of an entry; the last four are the lengths of its name and its extras."""
+_LONGER = "a file is longer than it says"
+_SHORTER = "a file is shorter than it says"
 _SMALL = 1 << 20
 """Bytes up to which a ratio says nothing: a plain picture packs well."""
 
 
-def check(path: Path, label: str) -> None:
-    """Raise `DownloadError` for an archive that is broken or would do harm to who unpacks it."""
-    with _opened(path, label) as packed:
+def check(path: Path, label: str, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Raise `DownloadError` for an archive that is broken or would do harm to who unpacks it.
+
+    Every file in it is unpacked, to nowhere and no further than it announces: what an archive
+    says of itself may be a lie. Returns early when it is stopped.
+    """
+    with _opened(path, label) as packed, path.open("rb") as raw:
+        names: set[str] = set()
         for entry in _entries(packed, path.stat().st_size):
             if leads_astray(entry.filename):
                 raise zipfile.BadZipFile(f"unsafe name {entry.filename[:100]!r}")
+            if entry.filename in names:
+                raise zipfile.BadZipFile(f"the name {entry.filename[:100]!r} twice in it")
+            names.add(entry.filename)
+            packed.open(entry).close()  # it compares the name with the one before the bytes
+            _check_content(raw, entry, stopped)
+            if stopped():
+                return
 
 
 def join(
@@ -102,11 +119,15 @@ def _entries(packed: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
             raise zipfile.BadZipFile("a link or device in it")
         if entry.flag_bits & 1:
             raise zipfile.BadZipFile("a file under a password in it")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile("a file that is neither stored nor deflated in it")
         if entry.file_size > MAX_ENTRY:
             raise zipfile.BadZipFile(f"a file longer than {MAX_ENTRY} bytes in it")
         _check_ratio(entry.file_size, entry.compress_size)
     # Entries may share their packed bytes, so that each looks harmless.
     _check_ratio(sum(entry.file_size for entry in entries), size)
+    if sum(entry.compress_size for entry in entries) > size:
+        raise zipfile.BadZipFile("files that share their bytes in it")
     return entries
 
 
@@ -115,15 +136,54 @@ def _check_ratio(unpacked: int, packed: int) -> None:
         raise zipfile.BadZipFile(f"it unpacks to more than {MAX_RATIO} times its size")
 
 
+def _check_content(raw: IO[bytes], entry: zipfile.ZipInfo, stopped: Callable[[], bool]) -> None:
+    length = checksum = 0
+    for block in _unpacked(raw, entry):
+        length += len(block)
+        if length > entry.file_size:
+            raise zipfile.BadZipFile(_LONGER)
+        checksum = zlib.crc32(block, checksum)
+        if stopped():
+            return
+    if length != entry.file_size:
+        raise zipfile.BadZipFile(_SHORTER)
+    if checksum != entry.CRC:
+        raise zipfile.BadZipFile("a file does not have its checksum")
+
+
+def _unpacked(raw: IO[bytes], entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield all that an entry holds; `zipfile` ends where the announced size ends."""
+    raw.seek(entry.header_offset)
+    name, extra = struct.unpack_from("<HH", raw.read(_HEADER), _HEADER - 4)
+    raw.seek(name + extra, io.SEEK_CUR)
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.compress_type else None
+    left = entry.compress_size
+    while left and not (inflate and inflate.eof):
+        packed = raw.read(min(left, _BLOCK))
+        if not packed:
+            raise EOFError("a file is cut")
+        left -= len(packed)
+        if inflate is None:
+            yield packed
+            continue
+        while packed and not inflate.eof:
+            yield inflate.decompress(packed, _BLOCK)
+            packed = inflate.unconsumed_tail
+    if inflate is not None:
+        yield inflate.flush()
+        if not inflate.eof:
+            raise EOFError("a file is cut")
+
+
 def _copy(source: IO[bytes], copy: IO[bytes], announced: int) -> None:
     received = 0
     while block := source.read(_BLOCK):
         received += len(block)
         if received > announced:
-            raise zipfile.BadZipFile("a file is longer than it says")
+            raise zipfile.BadZipFile(_LONGER)
         copy.write(block)
     if received != announced:
-        raise zipfile.BadZipFile("a file is shorter than it says")
+        raise zipfile.BadZipFile(_SHORTER)
 
 
 def _safe_parts(name: str) -> list[str]:

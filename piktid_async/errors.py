@@ -523,8 +523,8 @@ class GenerationUnknownError(JobError):
     """
 
     _advice = (
-        "continue a conversation in one program at a time; all its images are in "
-        "GET /jobs/{id}/results"
+        "continue a conversation in one program at a time; `await job.fetch_results()` reads "
+        "the images"
     )
 
 

@@ -122,7 +122,8 @@ class Job:
         service may call a job completed before it. Raises `JobFailedError`, `JobAbortedError`,
         `JobTimeoutError` (the job goes on), `NotFoundError` for a job that does not exist,
         `AuthenticationError`, `SessionClosedError`, and `ResponseFormatError` when five answers
-        in a row were no status; it can be awaited again all the same.
+        in a row were no status; it can be awaited again all the same. The results are read once:
+        of images that others make anew, `fetch_results()` tells.
         """
         finishing = (
             self._finishing if wait_for_post_processing is None else (wait_for_post_processing)
@@ -292,8 +293,12 @@ class Job:
             silent = status.post_processing_status is None
             waited = self._runtime.clock() - silent_since
             if not status.post_processing or (silent and waited > NEVER_BEGUN):
-                return
+                break
             await asyncio.sleep(pause)
+        final = self._final
+        if final is None or final.post_processing_status != status.post_processing_status:
+            # What was read, or is being read, may be of before the pass.
+            self._before, self._final, self._reading = final or self._before, None, None
 
     async def _more(self, patience: int) -> int:
         """Wait for news; ask for outputs whose events do not come. Return the new patience."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from os import PathLike
@@ -110,7 +111,11 @@ async def save_zip(runtime: Connected, url: str, label: str, path: str | PathLik
     download = Download(url=url, label=label, max_bytes=MAX_ZIP, is_zip=True)
     del url  # error trackers send the variables of a frame along
     async with fetched(runtime, download, target.parent) as (part, _):
-        await asyncio.to_thread(archives.check, part, label)
+        stop = threading.Event()
+        try:
+            await asyncio.to_thread(archives.check, part, label, stop.is_set)
+        finally:
+            stop.set()  # the thread of one that is cancelled delays no end
         replace(part, target)
     return target
 

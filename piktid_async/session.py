@@ -218,10 +218,11 @@ class Session:
     ) -> UploadedFile:
         """Upload one image: a path, bytes, a binary file object, or a `StreamSource`.
 
-        Two requests, no credits. The service chooses the content type by the file's name;
-        `project` is only the legacy `project_name` of older guides. Raises `UploadError` when
-        the source cannot be read (before anything is sent) or the storage refuses it. Repeated
-        after faults if the source can be read again. Cancelling breaks the upload off.
+        Two requests, no credits. The service chooses the content type by the file's name. The
+        name of a `project` is sent along, as older guides do; of an id nothing is, since files
+        belong to no project. Raises `UploadError` when the source cannot be read (before
+        anything is sent) or the storage refuses it. Repeated after faults if the source can be
+        read again. Cancelling breaks the upload off.
         https://docs.piktid.com/docs/v2/upload/upload__post
         """
         return await uploads.upload(

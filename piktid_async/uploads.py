@@ -55,7 +55,9 @@ async def upload(
     """Upload one source, waiting for a free place."""
     connections = runtime.connect()
     opened = describe(source, filename)
-    name = project.project_name if isinstance(project, Project) else project
+    # Older guides send the project's name along. Of an id it is not known, nor is it needed; sent
+    # in the name's place, the id would become the name of a new project.
+    name = project.project_name if isinstance(project, Project) else None
     async with connections.uploads:
         return await _Upload(connections, source, opened, name, on_progress).run()
 

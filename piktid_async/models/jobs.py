@@ -139,6 +139,7 @@ class JobResult:
     credits_used: float | None = None
     error_message: str | None = attrs.field(default=None, converter=words)
     post_processing_status: str | None = None
+    post_processing_error: str | None = attrs.field(default=None, converter=words)
     attachments: tuple[Json, ...] = attrs.field(default=(), repr=_redacted)
     """Images that were given to a conversation, as the service lists them."""
     identities: tuple[Json, ...] = attrs.field(default=(), repr=_redacted)

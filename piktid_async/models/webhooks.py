@@ -18,8 +18,8 @@ class WebhookRegistration:
 
     id: int | str
     url: str = attrs.field(repr=redact_url)
-    secret: str = attrs.field(repr=False)
-    """Shown this once; the next registration makes another one."""
+    secret: str = attrs.field(default="", repr=False)
+    """Shown this once; the next registration makes another one. Empty if the answer has none."""
     is_active: bool = True
     created_at: datetime | None = None
     updated_at: datetime | None = None

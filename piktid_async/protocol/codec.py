@@ -93,6 +93,7 @@ def job_result(call: str, body: JsonObject) -> JobResult:
             "credits_used": body.get("credits_used"),
             "error_message": body.get("error_message"),
             "post_processing_status": body.get("post_processing_status"),
+            "post_processing_error": body.get("post_processing_error"),
         },
         JobResult,
     )

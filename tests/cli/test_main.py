@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import piktid_async
-from tests.cli.support import Command, environment
+from tests.cli.support import Command, environment, hear_interrupts
 
 
 def without(modules: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +44,61 @@ def test_without_the_sandbox_extra_the_commands_that_need_it_say_so(args: list[s
     assert ended.stderr == (
         "The sandbox needs its extra: pip install 'piktid-async[cli,sandbox]'.\n"
     )
+
+
+INTERRUPTED = """
+import os, signal
+os.kill(os.getpid(), signal.SIGINT)
+"""
+PROGRAM = """
+from piktid_async.__main__ import main
+main()
+"""
+FOREIGN = """
+try:
+    import piktid_async
+except KeyboardInterrupt:
+    print("seen")
+"""
+
+
+def interrupted(tmp_path: Path, module: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with a Ctrl-C in the middle of the import of a module."""
+    (tmp_path / f"{module}.py").write_text(INTERRUPTED)
+    return subprocess.run(
+        [sys.executable, *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(PYTHONPATH=str(tmp_path)),
+        preexec_fn=hear_interrupts,
+    )
+
+
+@pytest.mark.parametrize("module", ["attrs", "aiohttp", "typer"])
+@pytest.mark.parametrize("name", ["piktid", None])
+def test_ctrl_c_while_it_still_imports_ends_it_in_silence(
+    tmp_path: Path, name: str | None, module: str
+) -> None:
+    args = ["-m", "piktid_async"]
+    if name is not None:
+        (tmp_path / name).write_text(PROGRAM)
+        args = [str(tmp_path / name)]
+    ended = interrupted(tmp_path, module, *args, "--help")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_ctrl_c_while_another_program_imports_the_package_is_that_program_s(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FOREIGN)
+    ended = interrupted(tmp_path, "attrs", str(tmp_path / "mine.py"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "seen\n", "")
+
+
+def test_a_program_of_that_name_that_has_imported_the_package_gets_ctrl_c(tmp_path: Path) -> None:
+    program = FOREIGN.replace("import piktid_async", "import piktid_async, last")
+    (tmp_path / "piktid").write_text(program)
+    ended = interrupted(tmp_path, "last", str(tmp_path / "piktid"))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "seen\n", "")
 
 
 async def test_the_version_is_the_package_s(piktid: Command) -> None:

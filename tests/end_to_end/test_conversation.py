@@ -137,6 +137,42 @@ async def test_the_finishing_pass_is_waited_for_when_asked(make_sandbox, make_se
         assert sandbox.books.api_requests["GET /jobs/{job_id}/status"] >= 1
 
 
+@pytest.mark.parametrize("read_before", ["result", "outputs", "beside"])
+async def test_results_that_were_read_before_the_finishing_pass_are_read_again(
+    read_before, make_sandbox, make_session, submit_jobs
+):
+    async with make_sandbox(post_process_seconds=0.6) as sandbox, make_session(sandbox) as session:
+        (job,) = await submit_jobs(session, 1)
+        finishing = job.result(20, wait_for_post_processing=True)
+        if read_before == "beside":
+            _, result = await asyncio.gather(job.result(), finishing)
+        else:
+            if read_before == "result":
+                assert (await job).post_processing_status == "processing"
+            else:
+                assert len([output async for output in job.outputs()]) == 2
+            result = await finishing
+        assert result.post_processing_status == "completed"
+        assert (await job).post_processing_status == "completed"
+
+
+async def test_a_finishing_pass_that_fails_says_why(make_sandbox, make_session, submit_jobs):
+    faults = Faults(post_processing_fails=1)
+    async with make_sandbox(faults=faults) as sandbox, make_session(sandbox) as session:
+        (job,) = await submit_jobs(session, 1)
+        result = await job.result(20, wait_for_post_processing=True)
+        assert result.post_processing_status == "failed"
+        assert result.post_processing_error == "Post-processing failed"
+
+
+async def test_an_upload_names_its_project_and_never_makes_one(make_sandbox, make_session):
+    async with make_sandbox() as sandbox, make_session(sandbox) as session:
+        project = await session.projects.ensure("spring")
+        for given in (project, project.project_id):
+            await session.upload(b"\xff\xd8\xff\xe0" + bytes(99), project=given)
+        assert [each.project_name async for each in session.projects.list()] == ["spring"]
+
+
 async def test_many_jobs_are_packed_into_one_zip(make_sandbox, make_session, submit_jobs, tmp_path):
     import zipfile
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,8 +45,23 @@ def patched(archive: bytes, *fields: tuple[bytes, int, str, int]) -> bytes:
     return bytes(changed)
 
 
+def lying(size: int, *, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A megabyte of zeros that both headers announce as so many bytes, with their checksum."""
+    checksum = zlib.crc32(bytes(size))
+    return patched(
+        packed(("0.png", bytes(1 << 20)), method=method),
+        *((mark, at, "<I", checksum) for mark, at in ((LOCAL, 14), (CENTRAL, 16))),
+        *((mark, at, "<I", size) for mark, at in ((LOCAL, 22), (CENTRAL, 24))),
+    )
+
+
+def twice(name: str) -> bytes:
+    with warnings.catch_warnings(action="ignore"):
+        return packed((name, PNG), (name, PNG))
+
+
+LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 GOOD = packed(("0_0_v0.png", PNG))
-CENTRAL, END = b"PK\x01\x02", b"PK\x05\x06"
 
 BAD: dict[str, tuple[bytes, str]] = {
     "climbing name": (packed(("../evil.sh", PNG)), "unsafe name"),
@@ -61,6 +79,31 @@ BAD: dict[str, tuple[bytes, str]] = {
     ),
     "password": (patched(GOOD, (CENTRAL, 8, "<H", 1)), "under a password"),
     "huge by its own word": (patched(GOOD, (CENTRAL, 24, "<I", 1 << 31)), "longer than"),
+    "longer than it says": (lying(100), "a file is longer than it says"),
+    "longer than it says, stored": (
+        lying(100, method=zipfile.ZIP_STORED),
+        "a file is longer than it says",
+    ),
+    "shorter than it says": (
+        patched(GOOD, (CENTRAL, 24, "<I", len(PNG) + 1)),
+        "a file is shorter than it says",
+    ),
+    "another checksum": (patched(GOOD, (CENTRAL, 16, "<I", 1)), "does not have its checksum"),
+    "cut inside a file": (patched(GOOD, (CENTRAL, 20, "<I", 30)), "a file is cut"),
+    "broken packing": (GOOD.replace(GOOD[60:90], bytes(30)), "the ZIP file is no good"),
+    "another packing": (
+        packed(("a.png", PNG), method=zipfile.ZIP_BZIP2),
+        "neither stored nor deflated",
+    ),
+    "another name before the bytes": (
+        GOOD.replace(b"0_0_v0.png", b"../../evil", 1),
+        "the ZIP file is no good",
+    ),
+    "shared bytes": (
+        patched(packed(("0.png", PNG), ("1.png", PNG)), (CENTRAL, 20, "<I", 2 * len(PNG) + 300)),
+        "files that share their bytes",
+    ),
+    "one name twice": (twice("0_0_v0.png"), "the name '0_0_v0.png' twice in it"),
     "endless table of contents": (
         patched(GOOD, (END, 12, "<I", 1 << 30)),
         "the ZIP file is no good",
@@ -87,6 +130,8 @@ async def test_a_zip_that_would_do_harm_is_not_kept(tmp_path: Path, name: str) -
     [
         GOOD,
         packed(),
+        packed(("0_0_v0.png", PNG), method=zipfile.ZIP_STORED),
+        packed(("0_0_v0.png", random.Random(7).randbytes(3 << 20) + bytes(3 << 20))),
         packed(
             ("j/", b""), ("j/0_0_v0.png", PNG), ("j/été.jpg", PNG), ("e\u0301: ?" + 200 * "x", PNG)
         ),
@@ -96,6 +141,17 @@ async def test_a_zip_of_images_is_kept_byte_for_byte(tmp_path: Path, body: bytes
     async with hostile({"storage:/": sending(body)}) as running:
         await running.job().download_zip(tmp_path / "all.zip")
     assert (tmp_path / "all.zip").read_bytes() == body
+
+
+def test_the_look_into_a_zip_can_be_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "all.zip"
+    path.write_bytes(patched(packed(("../1.png", PNG), ("0.png", PNG)), (CENTRAL, 16, "<I", 1)))
+    with pytest.raises(DownloadError, match="unsafe name"):
+        check(path, "ZIP")
+    path.write_bytes(patched(packed(("0.png", PNG)), (CENTRAL, 16, "<I", 1)))
+    check(path, "ZIP", stopped=lambda: True)
+    path.write_bytes(packed(("0.png", PNG), ("../1.png", PNG)))
+    check(path, "ZIP", stopped=lambda: True)
 
 
 def test_the_number_of_files_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
