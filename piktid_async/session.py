@@ -33,6 +33,7 @@ from piktid_async.presets import Presets
 from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
+from piktid_async.submissions import SubmissionReceipt
 from piktid_async.transport.base import Transport
 from piktid_async.transport.settings import (
     checked_base_url,
@@ -232,7 +233,13 @@ class Session:
         """
         return uploads.upload_each(self._runtime, sources, project=project, on_progress=on_progress)
 
-    async def submit(self, request: JobRequest, *, wait_for_post_processing: bool = False) -> Job:
+    async def submit(
+        self,
+        request: JobRequest,
+        *,
+        wait_for_post_processing: bool = False,
+        receipt: SubmissionReceipt | None = None,
+    ) -> Job:
         """Submit a paid job and return it at once; costs `request.credits`.
 
         Waits for its turn under the account's limits, and for the event stream the first time.
@@ -241,10 +248,14 @@ class Session:
         `BudgetExceededError` before anything is sent, and the service's refusals as
         `BadRequestError`, `InsufficientCreditsError`, `PermissionDeniedError`, `NotFoundError`.
         Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist.
-        `wait_for_post_processing` makes `await job` wait for the finishing pass, too.
+        `wait_for_post_processing` makes `await job` wait for the finishing pass, too. `receipt`
+        is for journals: it hears of the submission right before it leaves.
         """
         return await submissions.submit(
-            self._runtime, request, wait_for_post_processing=wait_for_post_processing
+            self._runtime,
+            request,
+            wait_for_post_processing=wait_for_post_processing,
+            receipt=receipt,
         )
 
     async def run(

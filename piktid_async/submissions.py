@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from piktid_async.coordination.base import Turn
 from piktid_async.errors import (
@@ -37,13 +38,17 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 async def submit(
-    runtime: Runtime, request: JobRequest, *, wait_for_post_processing: bool = False
+    runtime: Runtime,
+    request: JobRequest,
+    *,
+    wait_for_post_processing: bool = False,
+    receipt: SubmissionReceipt | None = None,
 ) -> Job:
     """Submit one job, waiting for its turn."""
     call = endpoints.submit(checked_request("request", request))
     connections = runtime.connect()
     runtime.budget.reserve(request.credits)
-    attempt = _Attempt(runtime, connections, request)
+    attempt = _Attempt(runtime, connections, request, receipt)
     try:
         await connections.follow().ready()
         async with _alone(connections, request.conversation_id):
@@ -90,13 +95,30 @@ async def _next_index(runtime: Runtime, connections: Connections, request: JobRe
     return max(listed + 1, runtime.dispatcher.next_generation(request.conversation_id))
 
 
+class SubmissionReceipt(Protocol):
+    """Hears of a submission what a journal must know before, not after."""
+
+    async def sending(self) -> None:
+        """Hear that its turn has come: it leaves when this returns; an error keeps it here."""
+
+    async def refused(self) -> None:
+        """Hear that the service has certainly not taken it; it queues up again."""
+
+
 class _Attempt:
     """One submission, from its place in the queue to its ticket."""
 
-    def __init__(self, runtime: Runtime, connections: Connections, request: JobRequest) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        connections: Connections,
+        request: JobRequest,
+        receipt: SubmissionReceipt | None,
+    ) -> None:
         self._runtime = runtime
         self._connections = connections
         self._request = request
+        self._receipt = receipt
         self.index = 0
         """The generation's index, for a conversation."""
         self.in_doubt = False
@@ -115,11 +137,15 @@ class _Attempt:
                     # Refused, so certainly not taken: wait, and queue again at the same place.
                     _log.info("submission refused for now: %s", error)
                     turn.refused(error)
+                    if self._receipt is not None:
+                        await self._receipt.refused()
                     continue
                 turn.started(ticket.job_id)
                 return ticket
 
     async def _send(self, call: Call[JobTicket], turn: Turn) -> JobTicket:
+        if self._receipt is not None:
+            await self._receipt.sending()
         since = datetime.now(UTC)
         # Until the answer says otherwise; a cancellation leaves it so.
         self.in_doubt = True
@@ -159,8 +185,9 @@ class _Search:
     async def run(self) -> Job | None:
         async with self._one_at_a_time:
             if self._job is None:
-                self._job = await find_lost(*self._wanted)
-                self._turn.settled(self._job.id if self._job else None)
+                job = self._job = await find_lost(*self._wanted)
+                # One that has ended already tells so no more: its slot is free.
+                self._turn.settled(job.id if job is not None and not job.done else None)
             return self._job
 
 
