@@ -135,7 +135,8 @@ class Gallery:
         """Yield the jobs that fit; one request per hundred, no credits.
 
         The images can be saved like a job's outputs. `status` and `feedback` are those of
-        images; `ownership` is mine or shared; `search` is for a job id, and overrides `job_id`.
+        images, and a job without such images is left out; `ownership` is mine or shared; what
+        `search` looks at is not documented.
         https://docs.piktid.com/docs/v2/gallery/get_gallery_by_job__get
         """
         filters: Params = {
@@ -303,7 +304,7 @@ def _gallery_filters(
         project_id=None if project is None else project_id_of(project),
         status=status,
         feedback=None if feedback is None else as_tuple("feedback", feedback),
-        ownership=ownership,
+        ownership=None if ownership is None else choice("ownership", ownership, "mine", "shared"),
         search=search,
         sort_by=choice("sort_by", sort_by, "original_filename", "quality_score"),
         order=choice("order", order, "asc", "desc"),

@@ -44,6 +44,11 @@ class Acknowledger:
         """Acknowledgements that are queued, under way, or waiting for another try."""
         return len(self._attempts)
 
+    @property
+    def unsent(self) -> list[NoteId]:
+        """What is still pending, to be carried over when this one has stopped."""
+        return list(self._attempts)
+
     def add(self, note_ids: Iterable[NoteId]) -> None:
         """Queue acknowledgements; one that is pending already is not doubled."""
         if self._closed:

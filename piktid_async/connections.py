@@ -1,14 +1,25 @@
 """What belongs to one event loop: a transport, and the tasks that use it.
 
+Theory of operation
+-------------------
 A session may be built outside a loop and used in one `asyncio.run` after another, so it makes its
-connections on first use in each loop. They close themselves when the loop cancels its tasks.
+connections on first use in each loop; `InLoops` knows which count. One task of theirs, the keeper,
+closes them, whoever asks for it: `aclose()` from any number of tasks, or the loop that cancels what
+is left at its end. So they are closed once, and a closer that is cancelled cannot leave them half
+closed.
+
+What a loop has left behind that ended without its keeper, or what a fork has copied, is never
+touched: a copied loop shares its selector with that of the parent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from contextlib import AsyncExitStack
+from typing import Any, Generic, Protocol, TypeVar
 
 from piktid_async.errors import ConfigurationError
 from piktid_async.protocol.backoff import Backoff
@@ -33,13 +44,18 @@ class LoopConnections:
         download_concurrency: int,
     ) -> None:
         self.loop = loop
+        self.pid: int = os.getpid()
+        self.blocks: int = 0
+        """How many `async with` blocks of the session are open."""
         self.closing: bool = False
         self.transport = transport
         self.caller: Caller = Caller(transport, max_retries, RETRY)
         self.downloads: asyncio.Semaphore = asyncio.Semaphore(download_concurrency)
         self._tasks: set[asyncio.Task[Any]] = set()
-        # asyncio.run cancels what is left at its end; this task then closes the connections of
-        # a session that outlives the loop.
+        self._asked_to_close = asyncio.Event()
+        # What closing does, last thing first; a step that is cancelled does not stop the others.
+        self._ending = AsyncExitStack()
+        self._ending.push_async_callback(transport.aclose)
         self._keeper = loop.create_task(self._keep(), name="piktid keeper")
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -50,33 +66,35 @@ class LoopConnections:
         return task
 
     async def aclose(self) -> None:
-        """Stop the tasks and disconnect."""
-        if self.closing:
-            return
+        """Stop the tasks and disconnect; returns when that is done, whoever asked first.
+
+        Cancelling it skips what only waits for others, and still ends with everything closed.
+        """
         self.closing = True
+        self._asked_to_close.set()
+        if asyncio.current_task() in self._tasks:
+            return  # the keeper waits for this very task
         try:
-            await self._stop_tasks()
-        finally:
-            await self._disconnect()
+            await asyncio.wait((self._keeper,))
+        except asyncio.CancelledError:
+            self._keeper.cancel()
+            await asyncio.wait((self._keeper,))
+            raise
+        if not self._keeper.cancelled():
+            self._keeper.result()
+
+    async def _keep(self) -> None:
+        async with self._ending:
+            self._ending.push_async_callback(self._stop_tasks)
+            # asyncio.run cancels what is left at its end; that closes them as well.
+            await self._asked_to_close.wait()
 
     async def _stop_tasks(self) -> None:
         # A reader that waits in the stream is not woken by closing the connection.
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
+        self.closing = True
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _disconnect(self) -> None:
-        await self.transport.aclose()
-        if asyncio.current_task() is not self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-
-    async def _keep(self) -> None:
-        try:
-            await self.loop.create_future()
-        finally:
-            await self.aclose()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _spawned_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -92,13 +110,78 @@ class Connected(Protocol):
         """Return the running loop's connections."""
 
 
-def in_running_loop(found: C | None, make: Callable[[asyncio.AbstractEventLoop], C]) -> C:
-    """Return the connections that were found if they are the running loop's, else new ones."""
-    loop = asyncio.get_running_loop()
-    if found is not None and found.loop is loop and not found.closing:
-        return found
-    if found is not None and found.loop is not loop and found.loop.is_running():
-        raise ConfigurationError(
-            "the session is in use in another running event loop: give each its own session"
-        )
-    return make(loop)
+_left_by_a_fork: list[LoopConnections] = []
+"""Kept, for to be collected would take the parent's sockets out of the selector they share."""
+
+
+class InLoops(Generic[C]):
+    """The connections of whichever loop a session is used in, one loop at a time."""
+
+    def __init__(
+        self, make: Callable[[asyncio.AbstractEventLoop], C], left: Callable[[C], None]
+    ) -> None:
+        self._make = make
+        self._left = left
+        """Told of the connections that are replaced, before they are forgotten."""
+        self._found: C | None = None
+        # Two threads that begin at once must not both get connections.
+        self._lock = threading.Lock()
+        self._lock_of = os.getpid()
+
+    @property
+    def newest(self) -> C | None:
+        """The last connections that were made, whatever has become of them."""
+        return self._found
+
+    def here(self) -> C | None:
+        """Return the running loop's connections, if it has any.
+
+        Raises `ConfigurationError` when another thread's loop uses the session.
+        """
+        found = self._found
+        if found is None:
+            return None
+        if found.pid == os.getpid():
+            if found.loop is _running_loop():
+                return found
+            if found.loop.is_running():
+                raise ConfigurationError(
+                    "the session is in use in another running event loop: give each its own session"
+                )
+        else:
+            _left_by_a_fork.append(found)
+        self._found = None
+        self._left(found)
+        return None
+
+    def open(self) -> C:
+        """Return the running loop's connections, made if need be."""
+        loop = asyncio.get_running_loop()
+        if self._lock_of != os.getpid():  # it may have been held when the process was forked
+            self._lock, self._lock_of = threading.Lock(), os.getpid()
+        with self._lock:
+            found = self.here()
+            if found is None or found.closing:
+                if found is not None:
+                    self._left(found)
+                found = self._found = self._make(loop)
+            return found
+
+    def enter(self) -> None:
+        """Begin an `async with` block of the session."""
+        self.open().blocks += 1
+
+    def leave(self) -> bool:
+        """End a block; return whether it was the last one that is open in this loop."""
+        found = self.here()
+        if found is None:
+            return True
+        found.blocks -= 1
+        return found.blocks <= 0
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

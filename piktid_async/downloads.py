@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import zipfile
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from piktid_async import archives
 from piktid_async.errors import InvalidRequestError, PiktidError, StatusError
 from piktid_async.models.jobs import JobResult, Output
+from piktid_async.placing import replace, settle
 from piktid_async.protocol import endpoints
-from piktid_async.results import OnProgress, raise_first, save_into, save_zip
+from piktid_async.protocol.names import safe_name
+from piktid_async.results import (
+    LINK_EXPIRED,
+    OnProgress,
+    disk,
+    raise_first,
+    save_into,
+    save_zip,
+)
 from piktid_async.runtime import Runtime
 
 ZIP_LIMIT = 100
@@ -44,7 +55,11 @@ class Saving:
         jobs = [self.save(output, thumbnail=False) for output in outputs]
         if thumbnails:
             jobs += [self.save(output, thumbnail=True) for output in outputs]
-        outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+        try:
+            outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+        finally:
+            if self._fresh is not None:
+                self._fresh.cancel()  # if it still runs, nobody is left to read it
         saved = [outcome for outcome in outcomes if isinstance(outcome, Path)]
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, PiktidError):
@@ -58,7 +73,7 @@ class Saving:
             return await self._save(output, thumbnail)
         except PiktidError as error:
             cause = error.__cause__
-            if not (isinstance(cause, StatusError) and cause.status in (403, 404, 410)):
+            if not (isinstance(cause, StatusError) and cause.status in LINK_EXPIRED):
                 raise
         fresh = {each.key: each for each in (await self._again()).outputs}
         return await self._save(fresh.get(output.key, output), thumbnail)
@@ -92,8 +107,8 @@ async def save_zip_of_many(
 ) -> Path:
     """Save the images of several jobs, given with their counts, as one ZIP.
 
-    The service packs a hundred images at once at most; its parts are put together here, each
-    under a folder of its own.
+    The service packs a hundred images of several jobs at once at most; its parts are put together
+    here, each job in a folder of its id.
     """
     groups = list(split_for_zip(sizes))
     if not groups:
@@ -101,16 +116,22 @@ async def save_zip_of_many(
     if len(groups) == 1:
         return await _save_group(runtime, groups[0], path)
     target = Path(path)
-    await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-    folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=".piktid-", dir=target.parent)
+    # Not in a thread: one that is cancelled may make the folder all the same, after we have left.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".piktid-", dir=target.parent))
     try:
         parts = [
-            await _save_group(runtime, group, Path(folder) / f"part-{number}.zip")
+            await _save_group(runtime, group, folder / f"{_folder(number, group)}.zip")
             for number, group in enumerate(groups, 1)
         ]
-        await asyncio.to_thread(_join, parts, Path(folder) / "whole.zip", target)
+        whole = folder / "whole.zip"
+        known = {safe_name(job_id, "unnamed") for group in groups for job_id in group}
+        label = f"ZIP of {sum(map(len, groups))} jobs"
+        with disk(label):
+            await _to_its_end(partial(_join, parts, known, whole, label))
+            replace(whole, target)
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await _to_its_end(partial(_remove, folder))
     return target
 
 
@@ -130,23 +151,42 @@ def split_for_zip(sizes: Iterable[tuple[str, int]]) -> Iterable[list[str]]:
         yield group
 
 
+def _folder(number: int, group: list[str]) -> str:
+    # Of several jobs, the service's ZIP has a folder for each, as far as is known.
+    return safe_name(group[0], "unnamed") if len(group) == 1 else f"part-{number}"
+
+
 async def _save_group(runtime: Runtime, group: list[str], path: str | PathLike[str]) -> Path:
+    if len(group) == 1:
+        # The bound of a hundred images is of the other call alone.
+        return await save_job_zip(runtime, group[0], path)
     ticket = await runtime.connect().caller.execute(endpoints.request_bulk_zip(group))
     return await save_zip(runtime, ticket.download_url, f"ZIP of {len(group)} jobs", path)
 
 
-def _join(parts: list[Path], whole: Path, target: Path) -> None:
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as joined:
-        for part in parts:
-            with zipfile.ZipFile(part) as packed:
-                for entry in packed.infolist():
-                    if not entry.is_dir():
-                        name = "/".join([part.stem, *_plain_parts(entry.filename)])
-                        with packed.open(entry) as source, joined.open(name, "w") as copy:
-                            shutil.copyfileobj(source, copy)
-    whole.replace(target)
+async def _to_its_end(work: Callable[[threading.Event], None]) -> None:
+    """Run something in a thread; a cancellation asks it to stop, and waits until it has."""
+    stop = threading.Event()
+    running = asyncio.get_running_loop().run_in_executor(None, work, stop)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError as error:
+            stop.set()
+            cancelled = error
+    if cancelled is not None:
+        running.exception()  # not news any more
+        raise cancelled
+    running.result()
 
 
-def _plain_parts(name: str) -> list[str]:
-    # The service's names go no further than into our ZIP, but whoever unpacks it trusts us.
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+def _join(
+    parts: list[Path], known: set[str], whole: Path, label: str, stop: threading.Event
+) -> None:
+    archives.join(parts, whole, label, stop.is_set, known=known)
+    settle(whole)
+
+
+def _remove(folder: Path, _: threading.Event) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

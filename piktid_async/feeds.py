@@ -87,6 +87,7 @@ class NotificationFeed:
                 raise StopAsyncIteration
             if self._wakeup is not None and not self._wakeup.done():
                 raise ConfigurationError("a feed is read by one loop at a time: open another")
+            self._runtime.connect().follow()  # in a later event loop, there may be no stream yet
             self._wakeup = asyncio.get_running_loop().create_future()
             await self._wakeup
         self._in_hand = self._waiting.popleft()
@@ -105,6 +106,10 @@ class NotificationFeed:
         """Let the loop end, or raise, when it has seen what is waiting."""
         self._ended, self._error = True, error
         self._wake()
+
+    def forget(self) -> None:
+        """Drop the loop's future: the event loop that would wake it is gone."""
+        self._wakeup = None
 
     def _wake(self) -> None:
         if self._wakeup is not None and not self._wakeup.done():

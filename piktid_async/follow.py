@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 from piktid_async import stream
 from piktid_async.errors import (
@@ -14,6 +15,7 @@ from piktid_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     PiktidError,
+    ResponseFormatError,
     SessionClosedError,
 )
 from piktid_async.protocol import endpoints
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("piktid_async.stream")
 
 StreamState: TypeAlias = Literal["idle", "connecting", "live", "reconnecting", "closed"]
+
+UNREADABLE_MOST = 5
+"""Answers in a row that are no status, after which whoever waits is told so and may wait on."""
 
 STATUS_READS = 8
 """Status calls at once."""
@@ -42,6 +47,7 @@ class Follower:
         self._news = asyncio.Event()
         self._synced = False
         self._answered = asyncio.Event()
+        self._unreadable: WeakKeyDictionary[Tracker, int] = WeakKeyDictionary()
         self.error: PiktidError | None = None
         """Why there is no stream, when the service will not serve one."""
         self.state: StreamState = "idle"
@@ -176,25 +182,35 @@ class Follower:
             return
         try:
             await self._ask(tracker)
+            self._unreadable.pop(tracker, None)
         except NotFoundError as error:
             tracker.not_found(error, self._clock())
         except Exception as error:  # a token source may raise anything
             _log.warning("the status of job %s could not be read: %r", tracker.job_id, error)
             tracker.checks += 1
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
-            if isinstance(error, AuthenticationError | PermissionDeniedError):
+            if isinstance(error, AuthenticationError | PermissionDeniedError) or (
+                self._lasting(tracker, error)
+            ):
                 runtime.waiters.fail(tracker, error)
         else:
             runtime.answered(tracker)
             return
         runtime.touched(tracker)
 
+    def _lasting(self, tracker: Tracker, error: Exception) -> bool:
+        """Whether it has answered nonsense for so long that waiting on needs somebody's word."""
+        if not isinstance(error, ResponseFormatError):
+            return False
+        count = self._unreadable[tracker] = self._unreadable.get(tracker, 0) + 1
+        return count >= UNREADABLE_MOST
+
     async def _ask(self, tracker: Tracker) -> None:
         caller, patience = self._connections.caller, self._runtime.dispatcher.patience
         if tracker.asks_results:
             result = await caller.execute(endpoints.job_results(tracker.job_id))
             before = tracker.processed
-            tracker.results_read(result.status, result.outputs)
+            tracker.results_read(result.status, result.outputs, result.kind)
             tracker.checked(self._clock(), patience, news=tracker.processed > before)
         else:
             status = await caller.execute(endpoints.job_status(tracker.job_id))

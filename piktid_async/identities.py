@@ -19,6 +19,7 @@ from piktid_async.errors import (
     ServerError,
 )
 from piktid_async.feeds import NotificationFeed
+from piktid_async.forms import picture_form
 from piktid_async.jobs import Job
 from piktid_async.models.account import Order
 from piktid_async.models.identities import (
@@ -37,14 +38,15 @@ from piktid_async.models.identities import (
 from piktid_async.models.images import Source
 from piktid_async.models.jobs import Output
 from piktid_async.models.notifications import WireNotification
+from piktid_async.models.rules import checked_seconds
 from piktid_async.paging import choice, chosen, each, number, text
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.dispatcher import Subscription
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.endpoints.identities import PROMOTION_PATH
-from piktid_async.protocol.messages import Call, Form
+from piktid_async.protocol.messages import Call, Probe
 from piktid_async.runtime import Runtime
-from piktid_async.sources import Opened, describe
+from piktid_async.sources import describe
 from piktid_async.submissions import submit
 from piktid_async.types import Json, JsonObject
 
@@ -52,13 +54,6 @@ _log = logging.getLogger("piktid_async.identities")
 
 PREPARED = "identity_preprocessing"
 OLDEST = 150
-
-_CONTENT_TYPES = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-}
 
 
 class Identities:
@@ -152,14 +147,16 @@ class Identities:
         are deleted if this session made the identity and its `ack` is "handled".
         https://docs.piktid.com/docs/v2/create-identity ("Tracking preprocessing")
         """
+        limit = asyncio.timeout(checked_seconds("timeout", timeout))
         code = code_of(identity)
         if isinstance(identity, Promotion):
             self._own.setdefault(code, identity.preprocessing_job_id)
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 status = await self._ended(code)
         except TimeoutError as error:
-            if isinstance(error, PiktidError):
+            # Others may raise it, too: a call that took too long, a token source.
+            if isinstance(error, PiktidError) or not limit.expired():
                 raise
             message = f"is not prepared within {timeout:g} s; it goes on and can be awaited again"
             raise IdentityTimeoutError(code, message) from None
@@ -203,7 +200,7 @@ class Identities:
         """
         index = number("pov_index", pov_index, 0, 2**31 - 1)
         code, opened = code_of(identity), describe(source, None)
-        form = _form(opened, {"pov_index": str(index)})
+        form = picture_form(opened, {"pov_index": str(index)})
         connections = self._runtime.connect()
         async with connections.uploads:
             return await connections.caller.execute(
@@ -246,7 +243,7 @@ class Identities:
         try:
             promotion = await attempt.run()
         except BaseException:
-            if not attempt.in_doubt:
+            if not attempt.may_be_charged:
                 runtime.budget.release(PROMOTION_CREDITS)
             raise
         self._own[promotion.identity_code] = promotion.preprocessing_job_id
@@ -264,7 +261,7 @@ class Identities:
         }
         opened = describe(source, None)
         call = endpoints.upload_identity(
-            _form(opened, fields), replayable=repeatedly and opened.repeatable
+            picture_form(opened, fields), replayable=repeatedly and opened.repeatable
         )
         connections = self._runtime.connect()
         async with connections.uploads:
@@ -298,14 +295,13 @@ class _Promoting:
     def __init__(self, runtime: Runtime, call: Call[Promotion]) -> None:
         self._runtime = runtime
         self._call = call
-        self.in_doubt = False
-        """Whether it may have been charged for without our knowing it."""
+        self.may_be_charged = False
+        """Whether it was charged for, or may have been without our knowing it."""
 
     async def run(self) -> Promotion:
-        coordinator = self._runtime.coordinator
-        place = coordinator.place(PROMOTION_PATH, pooled=False)
+        place = self._runtime.coordinator.place(PROMOTION_PATH, pooled=False)
         while True:
-            async with coordinator.turn(place) as turn:
+            async with self._runtime.connect().turn(place) as turn:
                 try:
                     return await self._send()
                 except IdentityLimitError:
@@ -315,17 +311,21 @@ class _Promoting:
                     turn.refused(error)
 
     async def _send(self) -> Promotion:
-        # Until the answer says otherwise; a cancellation leaves it so.
-        self.in_doubt = True
+        probe = Probe()
         try:
-            return await self._runtime.connect().caller.execute(self._call)
+            promotion = await self._runtime.connect().caller.execute(self._call.probed(probe))
         except ConflictError:
             # It was charged for by whoever promoted it.
-            self.in_doubt = False
             raise
         except PiktidError as error:
-            self.in_doubt = not certainly_not_taken(error)
+            self.may_be_charged = probe.sent and not certainly_not_taken(error)
             raise
+        except BaseException:
+            # A cancellation, or a token source that failed: it depends on when.
+            self.may_be_charged = probe.sent
+            raise
+        self.may_be_charged = True
+        return promotion
 
 
 class _Watch(NotificationFeed):
@@ -369,6 +369,10 @@ class _Watch(NotificationFeed):
         del error
         self._news.set()
 
+    def forget(self) -> None:
+        """Drop those who wait in an event loop that is gone."""
+        self._news = asyncio.Event()
+
     def heard(self) -> None:
         """Note that what has come so far is handled: a status is read, or was."""
         self._news.clear()
@@ -402,16 +406,3 @@ def _draft_number(draft: Output | int) -> int:
             f"tell it), not {draft!r}",
         )
     return found
-
-
-def _form(opened: Opened, fields: Mapping[str, str]) -> Form:
-    # Without a file name, the part would be taken for a text.
-    filename = opened.filename or "image"
-    extension = filename.rpartition(".")[2].lower()
-    return Form(
-        fields=fields,
-        name="image",
-        filename=filename,
-        content_type=_CONTENT_TYPES.get(extension, "application/octet-stream"),
-        file=opened.body,
-    )

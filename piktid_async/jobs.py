@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import itertools
+import logging
 from collections.abc import AsyncIterator, Generator
 from os import PathLike
 from pathlib import Path
@@ -19,19 +20,22 @@ from piktid_async.errors import (
     JobTimeoutError,
     PiktidError,
     SessionClosedError,
+    StatusError,
 )
 from piktid_async.feeds import publish
 from piktid_async.models.jobs import SETTLED, JobProgress, JobResult, JobStatus, Output
 from piktid_async.models.notifications import Notification
 from piktid_async.models.requests import JobRequest
-from piktid_async.models.rules import checked_seconds
+from piktid_async.models.rules import checked_index, checked_seconds
 from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.generation import Generation
-from piktid_async.protocol.progress import ENDS_BY_STATUS, Tracker
-from piktid_async.regeneration import Regeneration, regenerate
+from piktid_async.protocol.progress import KINDS, Tracker
+from piktid_async.regeneration import Regeneration, newest, regenerate
 from piktid_async.runtime import Runtime
 from piktid_async.types import Link
 from piktid_async.waiters import News
+
+_log = logging.getLogger("piktid_async.jobs")
 
 BEHIND = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds to wait for events of outputs that are said to be done, before asking for them."""
@@ -53,7 +57,7 @@ class Job:
     timed out changes nothing: the job goes on and is still followed.
     """
 
-    __slots__ = ("_final", "_finishing", "_reading", "_runtime", "_tracker", "request")
+    __slots__ = ("_before", "_final", "_finishing", "_reading", "_runtime", "_tracker", "request")
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Job:
         self._tracker = tracker
         self._finishing = wait_for_post_processing
         self._final: JobResult | None = None
+        self._before: JobResult | None = None
         self._reading: asyncio.Task[JobResult] | None = None
         self.request: JobRequest | None = request
         """What was asked for; None for a job that was made elsewhere."""
@@ -116,7 +121,8 @@ class Job:
         `wait_for_post_processing` waits for the finishing pass, too, by status requests; the
         service may call a job completed before it. Raises `JobFailedError`, `JobAbortedError`,
         `JobTimeoutError` (the job goes on), `NotFoundError` for a job that does not exist,
-        `AuthenticationError`, `SessionClosedError`.
+        `AuthenticationError`, `SessionClosedError`, and `ResponseFormatError` when five answers
+        in a row were no status; it can be awaited again all the same.
         """
         finishing = (
             self._finishing if wait_for_post_processing is None else (wait_for_post_processing)
@@ -191,20 +197,27 @@ class Job:
         """
         caller = self._runtime.connect().caller
         result = await caller.execute(endpoints.job_results(self.id))
+        if result.unreadable:
+            _log.warning("results of job %s left out: %s", self.id, "; ".join(result.unreadable))
         outputs = tuple(self._bound(output) for output in result.outputs)
-        self._tracker.results_read(result.status, outputs)
+        self._tracker.results_read(result.status, outputs, result.kind)
         self._runtime.answered(self._tracker)
         own = tuple(output for output in outputs if self._tracker.owns(output))
+        if self._final is not None:
+            self._final = attrs.evolve(self._final, outputs=newest(self._final.outputs, own))
         return attrs.evolve(result, kind=result.kind or self.kind, outputs=own)
 
     async def regenerate(self, image_index: int, group_index: int = 0) -> Regeneration:
         """Make one image anew with the same parameters; the old version is kept.
 
         One request, sent once: whether it costs credits is not documented. Await the answer's
-        `output()` for the new image. Raises `BadRequestError` or `ConflictError` while the job
+        `output()` for the new image; from then on `result()` and `download()` give that one, if
+        it has not failed. Raises `BadRequestError` or `ConflictError` while the job
         runs, `NotFoundError` for an image that it does not have.
         https://docs.piktid.com/docs/v2/jobs/regenerate_image__post
         """
+        # Whoever waits or saves from now on is given the new version, unless that fails.
+        self._before, self._final = self._final or self._before, None
         return await regenerate(
             self._runtime,
             self._tracker,
@@ -218,6 +231,7 @@ class Job:
 
         https://docs.piktid.com/docs/v2/jobs/get_image_versions__get
         """
+        checked_index("image_index", image_index)
         caller = self._runtime.connect().caller
         found = await caller.execute(endpoints.job_versions(self.id, image_index))
         return [self._bound(output) for output in found]
@@ -249,7 +263,8 @@ class Job:
     async def download_zip(self, path: str | PathLike[str]) -> Path:
         """Wait for the end, then save all images as one ZIP, whole or not at all.
 
-        Two requests. An existing file is replaced. Raises `DownloadError`.
+        Of a conversation, the images of all its generations: the service packs no less. Two
+        requests. An existing file is replaced. Raises `DownloadError`.
         https://docs.piktid.com/docs/v2/download/create_job_download_url__post
         """
         await self._end()
@@ -299,8 +314,9 @@ class Job:
         await self._end()
         try:
             return await self._settled()
-        except PiktidError:
-            if self.status == "completed":
+        except StatusError as error:
+            # Only a plain refusal says that there is nothing: what may come yet is not left out.
+            if self.status == "completed" or error.retryable:
                 raise
             return self._so_far()
 
@@ -309,13 +325,16 @@ class Job:
         if self._final is not None:
             return self._final
         connections = self._runtime.connect()
-        if self._reading is None or self._reading.done():
-            self._reading = connections.spawn(self._read_final(), f"piktid results {self.id}")
+        reading = self._reading
+        # One that belongs to a loop that is gone will never end.
+        if reading is None or reading.done() or reading.get_loop() is not connections.loop:
+            reading = connections.spawn(self._read_final(), f"piktid results {self.id}")
+            self._reading = reading
         try:
             # Shielded: the reading serves everybody, one impatient waiter must not end it.
-            self._final = await asyncio.shield(self._reading)
+            self._final = await asyncio.shield(reading)
         except asyncio.CancelledError:
-            if self._runtime.closed and self._reading.cancelled():
+            if self._runtime.closed and reading.cancelled():
                 raise SessionClosedError from None
             raise
         return self._final
@@ -323,17 +342,27 @@ class Job:
     async def _read_final(self) -> JobResult:
         for pause in (*UNSETTLED, None):
             result = await self.fetch_results()
-            settled = {output.key for output in result.outputs if output.status in SETTLED}
-            told = {output.key for output in self._tracker.outputs()}
-            if pause is None or (told <= settled and len(settled) == len(result.outputs)):
+            settled = {each.key[:2]: each for each in result.outputs if each.status in SETTLED}
+            if self._tracker.failure is not None:
+                raise copy.copy(self._tracker.failure)
+            behind = any(
+                (found := settled.get(told.key[:2])) is None or found.version < told.version
+                for told in self._tracker.outputs()
+            )
+            if pause is None or (not behind and len(settled) == len(result.outputs)):
                 break
             await asyncio.sleep(pause)
+        if self._before is not None:
+            made = newest(self._before.outputs, result.outputs)
+            result = attrs.evolve(result, outputs=made)
         return attrs.evolve(result, status=self.status)
 
     def _judged(self, result: JobResult) -> JobResult:
         if self.status == "completed":
             return result
-        message = result.error_message or self._tracker.error_message or ""
+        told = (result.error_message, self._tracker.error_message)
+        each = (output.error_message for output in result.failed)
+        message = next((words for words in (*told, *each) if words), "")
         if self.status == "aborted":
             raise JobAbortedError(self.id, f"aborted: {message or 'no reason given'}", result)
         raise JobFailedError(self.id, f"failed: {message or 'no reason given'}", result)
@@ -370,6 +399,17 @@ def follow_job(
     return Job(runtime, tracker, request, wait_for_post_processing=wait_for_post_processing)
 
 
+async def results_of(jobs: list[Job]) -> list[JobResult]:
+    """Wait for several jobs; the first error ends the wait for the others, which go on."""
+    waiting = [asyncio.ensure_future(job.result()) for job in jobs]
+    try:
+        return await asyncio.gather(*waiting)
+    finally:
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 def pick_up(
     runtime: Runtime, job_id: object, kind: str | type[JobRequest], total: int | None
 ) -> Job:
@@ -380,8 +420,8 @@ def pick_up(
     if total is not None and (type(total) is not int or total < 1):
         raise InvalidRequestError("total_outputs", f"must be 1 or more, not {total!r}")
     name = kind if isinstance(kind, str) else getattr(kind, "kind", None)
-    if name not in ENDS_BY_STATUS and name != generation.KIND:
-        known = ", ".join(sorted({*ENDS_BY_STATUS, generation.KIND}))
+    if name not in KINDS:
+        known = ", ".join(sorted(KINDS))
         raise InvalidRequestError("kind", f"must be one of {known}, not {name!r}")
     if runtime.closed:
         raise SessionClosedError

@@ -61,7 +61,8 @@ class PasswordLogin:
     `AuthenticationError` from whatever call needed the token. The vendor itself advises API
     tokens, see `session.tokens`.
 
-    - `base_url`: absent: `PIKTID_BASE_URL`, then the service; the same as the session's.
+    - `base_url`: absent: that of its session; without one `PIKTID_BASE_URL`, then the service.
+      A session of another one is refused: the password goes to one server alone.
     - `timeout`: seconds for one login or refresh. `proxy`: URL of an HTTP proxy. `clock`: Unix
       seconds, for tests.
 
@@ -78,19 +79,32 @@ class PasswordLogin:
         proxy: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._basic = _basic(email, password)
-        self._base_url = checked_base_url(
-            base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL, DEFAULT_BASE_URL
-        )
+        hidden = Secret(password) if isinstance(password, str) else password
+        del password  # error trackers send the variables of a frame along
+        self._basic = _basic(email, hidden)
+        self._base_url = base_url and checked_base_url(base_url, DEFAULT_BASE_URL)
         self._timeout = positive("timeout", timeout)
         self._proxy = proxy
         self._clock = clock
         self._pair: _Pair | None = None
+        self._pid = os.getpid()
         self._profile: Profile | None = None
         self._renewing: asyncio.Task[_Pair] | None = None
 
     def __repr__(self) -> str:
-        return f"<PasswordLogin {self._base_url}>"
+        return f"<PasswordLogin {getattr(self, '_base_url', None) or ''}>"
+
+    def serve(self, base_url: str) -> None:
+        """Get tokens from this server, and from no other; called by each session.
+
+        Raises `ConfigurationError` if it is for another one already.
+        """
+        if self._base_url not in (None, base_url):
+            raise ConfigurationError(
+                f"the login is for {self._base_url}, the session for {base_url}: "
+                "give both the same base_url, or none to the login"
+            )
+        self._base_url = base_url
 
     @property
     def profile(self) -> Profile | None:
@@ -107,8 +121,13 @@ class PasswordLogin:
         At most one refresh or login, whoever else asks meanwhile. Raises `AuthenticationError`
         for a wrong password, `StatusError` and `ConnectionFailedError`.
         """
+        if self._pid != os.getpid():
+            # A fork has copied it; its refresh token is for the parent to use, once.
+            self._pid, self._pair = os.getpid(), None
         pair = self._pair
-        if pair is None or not pair.good(refused, self._clock()):
+        good = pair is not None and pair.good(refused, self._clock())
+        del refused  # error trackers send the variables of a frame along
+        if pair is None or not good:
             pair = await self._renewed()
         return pair.token.reveal()
 
@@ -146,6 +165,10 @@ class PasswordLogin:
     async def _exchange(
         self, call: Call[TokenPair], credentials: Callable[[Secret], dict[str, str]]
     ) -> _Pair:
+        if not self._base_url:
+            self._base_url = checked_base_url(
+                os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL, DEFAULT_BASE_URL
+            )
         # As in the session: aiohttp costs more to import than all the rest.
         from piktid_async.transport._aiohttp import AiohttpTransport, NetworkConfig
 
@@ -192,9 +215,9 @@ def _good_until(expiration: str | None, now: float) -> float | None:
 def _basic(email: object, password: object) -> Secret:
     if not isinstance(email, str) or not email.strip() or ":" in email:
         raise ConfigurationError("email must be a non-empty text without a colon")
-    if not isinstance(password, str) or not password:
+    if not isinstance(password, Secret) or not password.reveal():
         raise ConfigurationError("password must be a non-empty text")
-    return Secret(base64.b64encode(f"{email}:{password}".encode()).decode())
+    return Secret(base64.b64encode(f"{email}:{password.reveal()}".encode()).decode())
 
 
 def _with(basic: Secret, _: Secret) -> dict[str, str]:

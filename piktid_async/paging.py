@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from piktid_async.errors import InvalidRequestError
+from piktid_async.models.rules import checked_text
 from piktid_async.protocol.endpoints import Page
 from piktid_async.protocol.messages import Call
 from piktid_async.runtime import Runtime
@@ -62,9 +63,7 @@ def number(field: str, value: object, low: int, high: int) -> int:
 
 def text(field: str, value: object) -> str:
     """Return text that says something."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError(field, f"must be a non-empty text, not {value!r}")
-    return value
+    return checked_text(field, value)
 
 
 def _written(value: str | float | tuple[str, ...]) -> str | int | float | tuple[str, ...]:

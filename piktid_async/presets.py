@@ -33,7 +33,8 @@ class Presets:
     ) -> Preset:
         """Save an instruction; one request, not repeated after a fault.
 
-        `type` is flat_2_model or model_swap; `instruction_data` an instruction of that kind, as
+        `type` is flat_2_model or model_swap, or identity_creation, which the vendor's own
+        programs use; `instruction_data` an instruction of that kind, as
         the service takes it. https://docs.piktid.com/docs/v2/presets/create_preset__post
         """
         body: JsonObject = {

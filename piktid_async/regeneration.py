@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeAlias
 
-from piktid_async.errors import InvalidRequestError, JobTimeoutError, PiktidError
+from piktid_async.errors import JobTimeoutError, PiktidError
 from piktid_async.models.jobs import SETTLED, JobResult, Output
-from piktid_async.models.rules import checked_seconds
+from piktid_async.models.rules import checked_index, checked_seconds
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.progress import Tracker
 from piktid_async.runtime import Runtime
@@ -82,12 +82,23 @@ async def regenerate(
     group_index: int,
 ) -> Regeneration:
     """Ask for a new version of one image, having noted the newest there is."""
-    for field, value in (("image_index", image_index), ("group_index", group_index)):
-        if type(value) is not int or value < 0:
-            raise InvalidRequestError(field, f"must be 0 or more, not {value!r}")
+    checked_index("image_index", image_index)
+    checked_index("group_index", group_index)
     place = (image_index, group_index)
     known = (await fetch_results()).outputs
     newest = max((output.version for output in known if output.key[:2] == place), default=-1)
     call = endpoints.regenerate(tracker.job_id, image_index, group_index)
     await runtime.connect().caller.execute(call)
     return Regeneration(runtime, tracker, fetch_results, place, newest)
+
+
+def newest(known: tuple[Output, ...], told: tuple[Output, ...]) -> tuple[Output, ...]:
+    """Return the known outputs, each with its newest version that is told of and has an image."""
+    better = {output.key[:2]: output for output in told if output.status == "completed"}
+    return tuple(_better(output, better.get(output.key[:2])) for output in known)
+
+
+def _better(known: Output, told: Output | None) -> Output:
+    if told is None or (told.version <= known.version and known.status in SETTLED):
+        return known
+    return told

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import attrs
 from aiofiles.threadpool import wrap
 
+from piktid_async import archives
 from piktid_async.connections import Connected, LoopConnections
-from piktid_async.errors import ConnectionFailedError, DownloadError, PiktidError, StatusError
+from piktid_async.errors import (
+    ConnectionFailedError,
+    DownloadError,
+    PiktidError,
+    ResponseFormatError,
+    StatusError,
+)
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
+from piktid_async.placing import create, make_folder, place, replace, synchronise
 from piktid_async.transport.base import Incoming
 
 BLOCK = 1 << 20
@@ -24,6 +32,9 @@ BLOCK = 1 << 20
 MAX_IMAGE = 512 << 20
 """Bytes; more than any image of 7000 pixels."""
 MAX_ZIP = 64 << 30
+"""Bytes of one ZIP file; what is in it has bounds of its own, see `archives`."""
+LINK_EXPIRED = (403, 404, 410)
+"""What storage answers when a signed URL is past its time."""
 
 Check = Callable[[bytes], str | None]
 
@@ -53,11 +64,17 @@ class Download:
     on_received: Callable[[int, int | None], None] | None = None
 
 
+class Write(Protocol):
+    """Append to a file; with the last bytes, see to it that they are on the disk."""
+
+    async def __call__(self, data: bytes, *, last: bool = False) -> None: ...
+
+
 async def save_output(runtime: Connected, output: Output, path: str | PathLike[str]) -> Path:
     """Fetch one output to exactly this path, replacing what is there."""
     target = Path(path)
     async with fetched(runtime, _image(output, output.url, None), target.parent) as (part, _):
-        part.replace(target)
+        replace(part, target)
     return target
 
 
@@ -72,14 +89,13 @@ async def save_into(
 ) -> Path:
     """Fetch one output into a folder under its standard name."""
     image, group, version = output.key
-    url = output.thumbnail_url if thumbnail else output.url
-    download = _image(output, url, on_progress)
+    download = _image(output, output.thumbnail_url if thumbnail else output.url, on_progress)
     async with fetched(runtime, download, directory) as (part, extension):
         suffix = "_thumbnail" if thumbnail else ""
         target = directory / f"{image}_{group}_v{version}{suffix}.{extension}"
-        if overwrite or not target.exists():
-            part.replace(target)
-        elif not await asyncio.to_thread(_same, part, target):
+        if overwrite:
+            replace(part, target)
+        elif not (place(part, target) or await asyncio.to_thread(_same, part, target)):
             raise DownloadError(
                 str(target),
                 "the file exists with other content: choose another folder for each job, or "
@@ -92,8 +108,10 @@ async def save_zip(runtime: Connected, url: str, label: str, path: str | PathLik
     """Fetch a ZIP to exactly this path, replacing what is there."""
     target = Path(path)
     download = Download(url=url, label=label, max_bytes=MAX_ZIP, is_zip=True)
+    del url  # error trackers send the variables of a frame along
     async with fetched(runtime, download, target.parent) as (part, _):
-        part.replace(target)
+        await asyncio.to_thread(archives.check, part, label)
+        replace(part, target)
     return target
 
 
@@ -108,15 +126,19 @@ async def fetched(
     connections = runtime.connect()
     part = directory / f".piktid-{uuid.uuid4().hex}.part"
     try:
-        with _disk(download):
-            _make(directory)
+        with disk(download.label):
+            make_folder(directory)
         extension = await connections.caller.repeat(
             lambda: _attempt(connections, download, part), again=_again
         )
-        with _disk(download):
+        with disk(download.label):
             yield part, extension
-    except (ConnectionFailedError, StatusError) as error:
-        raise DownloadError(download.label, str(error)) from error
+    except (ConnectionFailedError, StatusError, ResponseFormatError) as error:
+        # Whoever asks for the results again is given a fresh link.
+        expired = isinstance(error, StatusError) and error.status in LINK_EXPIRED
+        raise DownloadError(
+            download.label, error.summary, retryable=error.retryable or expired
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -124,10 +146,12 @@ async def fetched(
 
 async def _attempt(connections: LoopConnections, download: Download, part: Path) -> str:
     async with connections.downloads, connections.transport.get(download.url) as incoming:
-        return await _write(incoming, download, part)
+        head = await _write(incoming, download, part)
+    return _extension(download, head)
 
 
-async def _write(incoming: Incoming, download: Download, part: Path) -> str:
+async def _write(incoming: Incoming, download: Download, part: Path) -> bytes:
+    """Write what comes to a file and return its first bytes."""
     _check_size(download, incoming.size or 0)
     received = 0
     gathered = bytearray()
@@ -144,53 +168,45 @@ async def _write(incoming: Incoming, download: Download, part: Path) -> str:
                 await write(bytes(gathered))
                 gathered.clear()
             _tell(download, received, incoming)
-        await write(bytes(gathered))
+        await write(bytes(gathered), last=True)
     if incoming.size is not None and received != incoming.size:
         raise ConnectionFailedError(download.label, "the answer broke off")
-    return _extension(download, head)
+    return head
 
 
 @contextlib.asynccontextmanager
-async def _created(
-    download: Download, part: Path
-) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+async def _created(download: Download, part: Path) -> AsyncIterator[Write]:
     """Create the part file and give what writes to it, in a thread."""
-    with _disk(download):
-        file = _create(part)
+    with disk(download.label):
+        file = create(part)
     in_thread = wrap(file)
+    loop = asyncio.get_running_loop()
 
-    async def write(data: bytes) -> None:
-        with _disk(download):
+    async def write(data: bytes, *, last: bool = False) -> None:
+        with disk(download.label):
             await in_thread.write(data)
+            if last:
+                await loop.run_in_executor(None, synchronise, file)
 
     try:
         yield write
     finally:
-        closing = asyncio.get_running_loop().run_in_executor(None, file.close)
-        with _disk(download):
+        closing = loop.run_in_executor(None, file.close)
+        with disk(download.label):
             # Shielded: cancelled before its thread begins, it would leave the file open.
             await asyncio.shield(closing)
 
 
-def _make(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-
-
-def _create(part: Path) -> BinaryIO:
-    # Not in a thread: if the waiter is cancelled, the thread may make the file all the same,
-    # after it was looked for and removed.
-    return part.open("wb")
-
-
 @contextlib.contextmanager
-def _disk(download: Download) -> Iterator[None]:
+def disk(label: str) -> Iterator[None]:
+    """Turn what the disk refuses into a `DownloadError`."""
     try:
         yield
     except PiktidError:
         raise  # one of them is an OSError, too
     except OSError as error:
         reason = f"cannot be written ({error.strerror or error})"
-        raise DownloadError(download.label, reason) from error
+        raise DownloadError(label, reason) from error
 
 
 def _check_size(download: Download, size: int) -> None:
@@ -248,5 +264,6 @@ def raise_first(errors: list[PiktidError], saved: list[Path]) -> None:
     first = errors[0]
     if isinstance(first, DownloadError):
         more = f" ({len(errors) - 1} more failed)" if len(errors) > 1 else ""
-        raise DownloadError(first.target, first.reason + more, tuple(saved)) from first
+        again = any(error.retryable for error in errors)
+        raise DownloadError(first.target, first.reason + more, tuple(saved), again) from first
     raise first

@@ -3,22 +3,25 @@
 A session may be built outside a loop and used in one `asyncio.run` after another. So what is
 known (jobs, notifications, budget, limits) lives in `Runtime`, and what belongs to a loop
 (connections, tasks, semaphores) in `Connections`, which is made on first use in each loop and
-closes itself when the loop cancels its tasks.
+closes itself when the loop cancels its tasks. Nobody waits any more in a loop that is gone, nor in
+the copy of one that a fork has made; acknowledgements that were not sent are carried over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import attrs
 
 from piktid_async.acks import Acknowledger
-from piktid_async.connections import LoopConnections, in_running_loop
-from piktid_async.coordination.base import Coordinator
+from piktid_async.connections import InLoops, LoopConnections
+from piktid_async.coordination.base import Coordinator, Place, Turn
 from piktid_async.errors import PiktidError, SessionClosedError
 from piktid_async.follow import Follower, StreamState
 from piktid_async.models.notifications import AckMode, WireNotification
@@ -27,9 +30,11 @@ from piktid_async.protocol.budget import Budget
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
 from piktid_async.protocol.progress import ENDS_BY_STATUS, Tracker
 from piktid_async.transport.base import Transport
+from piktid_async.types import NoteId
 from piktid_async.waiters import Waiters
 
 if TYPE_CHECKING:
+    from piktid_async.doubts import Doubt
     from piktid_async.feeds import NotificationFeed
 
 
@@ -64,18 +69,23 @@ class Runtime:
         self.waiters: Waiters = Waiters()
         self.dispatcher: Dispatcher = Dispatcher(ack=config.ack)
         self.feeds: dict[Subscription, NotificationFeed] = {}
+        self.doubts: list[Doubt] = []
+        """Submissions under way, and those whose answer was lost."""
         # The same in every loop, unlike the loops' own.
         self.clock: Callable[[], float] = time.monotonic
         self.closed: bool = False
-        self._connections: Connections | None = None
+        self._unsent: list[NoteId] = []
+        self._loops: InLoops[Connections] = InLoops(
+            lambda loop: Connections(self, loop), left=self._left
+        )
 
     @property
     def stream_state(self) -> StreamState:
         """What the event stream is doing."""
         if self.closed:
             return "closed"
-        found = self._connections
-        if found is None or found.loop.is_closed() or found.follower is None:
+        found = self._loops.newest
+        if found is None or found.closing or found.loop.is_closed() or found.follower is None:
             return "idle"
         return found.follower.state
 
@@ -83,12 +93,15 @@ class Runtime:
         """Return the running loop's connections, making them on first use."""
         if self.closed:
             raise SessionClosedError
-        self._connections = in_running_loop(self._connections, lambda loop: Connections(self, loop))
-        return self._connections
+        connections = self._loops.open()
+        if self._unsent:
+            unsent, self._unsent = self._unsent, []
+            connections.acks.add(unsent)
+        return connections
 
     def pump(self) -> None:
         """Carry everything that the dispatcher has decided to where it goes."""
-        dispatcher = self.dispatcher
+        dispatcher, found = self.dispatcher, self._loops.here()
         for tracker in dispatcher.changed():
             self.waiters.wake(tracker)
         for tracker in dispatcher.ended():
@@ -97,16 +110,18 @@ class Runtime:
             self.coordinator.room()
         for subscription, wire in dispatcher.deliveries():
             self._deliver(subscription, wire)
-        if (acks := dispatcher.acks()) and self._connections is not None:
-            self._connections.acks.add(acks)
+        if (acks := dispatcher.acks()) and found is not None:
+            found.acks.add(acks)
+        else:
+            self._unsent += acks
 
     def adopt(self, tracker: Tracker, *, look: bool) -> Tracker:
         """Follow a job from now on; `look` has its status read as soon as there is a loop."""
+        found = self._loops.here()
         tracker = self.dispatcher.adopt(tracker, self.clock())
         if look:
             self.dispatcher.suspect(tracker, self.clock())
         self.pump()
-        found = self._connections
         if found is not None and found.follower is not None:
             found.follower.poke()
         return tracker
@@ -130,21 +145,35 @@ class Runtime:
 
     async def aclose(self) -> None:
         """Close; jobs go on at the service. Pending acknowledgements are waited for, bounded."""
-        if self.closed:
-            return
-        self.closed = True
-        self.waiters.fail_all(SessionClosedError())
-        for feed in list(self.feeds.values()):
-            feed.end(None)
-        found, self._connections = self._connections, None
-        if found is not None and found.loop is asyncio.get_running_loop():
-            if found.follower is not None:
-                found.follower.stop()
-            await found.aclose(flush=self.settings.close_wait)
+        found = self._loops.here()
+        if not self.closed:
+            self.closed = True
+            self.waiters.fail_all(SessionClosedError())
+            for feed in list(self.feeds.values()):
+                feed.end(None)
+            if found is not None:
+                found.last_words()
+        if found is not None:
+            await found.aclose()
 
-    def reopen(self) -> None:
-        """Allow use again after a close."""
+    def enter(self) -> None:
+        """Begin a block that uses the session; allow use again after a close."""
+        self._loops.enter()
         self.closed = False
+
+    async def leave(self) -> None:
+        """End a block; the last one closes the session."""
+        if self._loops.leave():
+            await self.aclose()
+
+    def _left(self, connections: Connections) -> None:
+        """Nobody waits in the loop, or the process, that these connections were made in."""
+        if connections.pid == os.getpid():
+            self._unsent += connections.acks.unsent
+        if not connections.closing:
+            self.waiters.forget()
+            for feed in self.feeds.values():
+                feed.forget()
 
     def _deliver(self, subscription: Subscription, wire: WireNotification) -> None:
         feed = self.feeds.get(subscription)
@@ -169,6 +198,10 @@ class Connections(LoopConnections):
         self.conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One continuation of a conversation at a time."""
         self.follower: Follower | None = None
+        self._queueing: set[asyncio.Timeout] = set()
+        self._flush = 0.0
+        self._ending.push_async_callback(self.acks.aclose)
+        self._ending.push_async_callback(self._flush_acks)
 
     def follow(self) -> Follower:
         """Return the follower, starting it on first need."""
@@ -176,15 +209,31 @@ class Connections(LoopConnections):
             self.follower = Follower(self.runtime, self)
         return self.follower
 
-    async def aclose(self, *, flush: float = 0.0) -> None:
-        """Stop the tasks, deliver pending acknowledgements for `flush` seconds, disconnect."""
-        if self.closing:
-            return
-        self.closing = True
-        try:
-            await self._stop_tasks()
-            if flush:
-                await self.acks.flush(flush)
-        finally:
-            await self.acks.aclose()
-            await self._disconnect()
+    @asynccontextmanager
+    async def turn(self, place: Place) -> AsyncIterator[Turn]:
+        """Wait for a turn to submit; raises `SessionClosedError` if the session closes before."""
+        async with AsyncExitStack() as held:
+            limit = asyncio.timeout(None)
+            self._queueing.add(limit)
+            try:
+                async with limit:
+                    turn = await held.enter_async_context(self.runtime.coordinator.turn(place))
+            except TimeoutError:
+                if limit.expired():
+                    raise SessionClosedError from None
+                raise
+            finally:
+                self._queueing.discard(limit)
+            yield turn
+
+    def last_words(self) -> None:
+        """Let go of those who wait to submit; have acknowledgements delivered at the end."""
+        self._flush = self.runtime.settings.close_wait
+        if self.follower is not None:
+            self.follower.stop()
+        for limit in self._queueing:
+            limit.reschedule(self.loop.time())
+
+    async def _flush_acks(self) -> None:
+        if self._flush:
+            await self.acks.flush(self._flush)

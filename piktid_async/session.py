@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
@@ -16,18 +15,22 @@ from piktid_async import jobs as job_service
 from piktid_async.account import ApiTokens, Assets, Billing, Gallery
 from piktid_async.coordination.base import Coordinator
 from piktid_async.coordination.local import LocalCoordinator
-from piktid_async.errors import ConfigurationError
-from piktid_async.feeds import NotificationFeed, subscription
+from piktid_async.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    SubmissionUnknownError,
+)
+from piktid_async.feeds import NotificationFeed, publish, subscription
 from piktid_async.follow import StreamState
 from piktid_async.identities import Identities
 from piktid_async.jobs import Job
 from piktid_async.models.images import Source, UploadedFile, UploadOutcome
 from piktid_async.models.jobs import JobResult, StuckImage
 from piktid_async.models.limits import AccountLimits, Estimate, LimitsReport, checked_limits
-from piktid_async.models.notifications import AckMode
+from piktid_async.models.notifications import NAMES, AckMode, Notification
 from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
-from piktid_async.models.rules import checked_seconds
+from piktid_async.models.rules import as_tuple, checked_index, checked_seconds
 from piktid_async.models.settings import StreamSettings
 from piktid_async.presets import Presets
 from piktid_async.projects import Projects
@@ -41,8 +44,8 @@ from piktid_async.transport.settings import (
     count,
     positive,
 )
-from piktid_async.transport.tokens import Tokens, TokenSource, checked_token
-from piktid_async.types import Json, Params
+from piktid_async.transport.tokens import BoundSource, Tokens, TokenSource, checked_token
+from piktid_async.types import Json, Params, Secret
 from piktid_async.uploads import OnProgress, Sources
 from piktid_async.webhooks import Webhooks
 
@@ -57,7 +60,9 @@ class Session:
 
     It can be built anywhere, also outside a running loop, and used in one `asyncio.run` after
     another; connections are made on first need, in the loop they are needed in. Use it with
-    `async with`, or call `close()`. Nothing is sent when it is built.
+    `async with`, or call `close()`. Blocks may be nested: the last one that is left closes it.
+    Nothing is sent when it is built. It serves one running loop at a time, and after a fork the
+    child makes connections of its own.
 
     - `token`: a text, or an async function that returns one and is asked again once after a 401,
       or a `piktid_async.login.PasswordLogin`; absent: `PIKTID_API_TOKEN`.
@@ -93,6 +98,8 @@ class Session:
         coordinator: Coordinator | None = None,
         proxy: str | None = None,
     ) -> None:
+        source = Secret(token) if isinstance(token, str) else token
+        del token  # error trackers send the variables of a frame along
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
         limits = AccountLimits() if limits is None else checked_limits(limits)
@@ -110,10 +117,13 @@ class Session:
             stream=_stream(stream),
             max_credits=max_credits,
         )
+        found = _token(source)
+        if isinstance(found, BoundSource):
+            found.serve(config.base_url)
         self._runtime = Runtime(
             config,
             coordinator or LocalCoordinator(limits, time.monotonic),
-            _network(config, _token(token), checked_proxy(proxy)),
+            _network(config, found, checked_proxy(proxy)),
         )
         self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
@@ -133,10 +143,12 @@ class Session:
         """`register`."""
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_runtime"):
+            return "<Session>"  # shown by a traceback with variables: it was not to be built
         return f"<Session {self._runtime.config.base_url} {self.stream_state}>"
 
     async def __aenter__(self) -> Self:
-        self._runtime.reopen()
+        self._runtime.enter()
         return self
 
     async def __aexit__(
@@ -145,7 +157,7 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self._runtime.leave()
 
     async def close(self) -> None:
         """Close every connection; jobs go on at the service and can be picked up by their id.
@@ -183,6 +195,16 @@ class Session:
         run, by the active jobs, too. Raises `InvalidRequestError` for what is no request.
         """
         return await estimates.estimate(self._runtime.coordinator.report(), requests)
+
+    @property
+    def in_doubt(self) -> tuple[SubmissionUnknownError, ...]:
+        """Submissions that may have made a job which is not known, oldest first.
+
+        Each can be asked to `reconcile()`, and is gone from here once its job is found. Also
+        those whose `submit()` was cancelled, or was under way when its event loop ended: a
+        cancellation can carry no error. Their credits count as spent under `max_credits`.
+        """
+        return tuple(doubt.error() for doubt in self._runtime.doubts if doubt.reason is not None)
 
     async def upload(
         self,
@@ -247,7 +269,8 @@ class Session:
         `SubmissionUnknownError`, whose `reconcile()` looks for the job. Raises
         `BudgetExceededError` before anything is sent, and the service's refusals as
         `BadRequestError`, `InsufficientCreditsError`, `PermissionDeniedError`, `NotFoundError`.
-        Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist.
+        Cancelling while it waits for its turn costs nothing; once it was sent, the job may exist:
+        see `in_doubt`.
         `wait_for_post_processing` makes `await job` wait for the finishing pass, too. `receipt`
         is for journals: it hears of the submission right before it leaves.
         """
@@ -274,14 +297,17 @@ class Session:
         """Wait for the jobs, then save all their images as one ZIP, whole or not at all.
 
         One results request a job, and two requests for each hundred images: above that the
-        parts are put together here, each in a folder of its own. Raises `DownloadError`, and
-        what `job.result()` raises.
+        parts are put together here, each job in a folder of its id. A conversation is packed
+        whole, once, whichever of its generations are given: the service knows no less. Raises
+        `DownloadError`, and what `job.result()` raises.
         https://docs.piktid.com/docs/v2/download/create_bulk_download_url__post
         """
-        chosen = list(jobs)
-        results = await asyncio.gather(*(job.result() for job in chosen))
-        sizes = [(job.id, len(result.ok)) for job, result in zip(chosen, results, strict=True)]
-        return await downloads.save_zip_of_many(self._runtime, sizes, path)
+        chosen = _jobs("jobs", jobs)
+        results = await job_service.results_of(chosen)
+        sizes: dict[str, int] = {}
+        for job, result in zip(chosen, results, strict=True):
+            sizes[job.id] = sizes.get(job.id, 0) + len(result.ok)
+        return await downloads.save_zip_of_many(self._runtime, sizes.items(), path)
 
     def stuck_images(
         self, *, min_hours: float = 1.0, status: str | None = None
@@ -290,7 +316,9 @@ class Session:
 
         https://docs.piktid.com/docs/v2/jobs/list_stuck_images__get
         """
-        filters = paging.chosen(min_hours=min_hours, status=status)
+        filters = paging.chosen(
+            min_hours=checked_seconds("min_hours", min_hours, unit="hours"), status=status
+        )
         return paging.each(
             self._runtime,
             lambda page: endpoints.stuck_images(page, filters),
@@ -305,7 +333,10 @@ class Session:
 
         https://docs.piktid.com/docs/v2/jobs/bulk_update_stuck_images__post
         """
-        ids = [image if isinstance(image, int) else image.id for image in images]
+        ids = [
+            image.id if isinstance(image, StuckImage) else checked_index("images", image)
+            for image in as_tuple("images", images)
+        ]
         call = endpoints.fail_stuck_images(ids, error_message)
         return await self._runtime.connect().caller.execute(call)
 
@@ -314,8 +345,9 @@ class Session:
     ) -> Job:
         """Pick up a job made elsewhere or before; sends nothing by itself.
 
-        `kind` is the service's `job_type`, or the request class. A job that does not exist
-        shows as `NotFoundError` when it is awaited.
+        `kind` is the service's `job_type`, or the request class. A conversation is picked up at
+        its newest generation. A job that does not exist shows as `NotFoundError` when it is
+        awaited, one of another kind as `InvalidRequestError`.
         """
         return job_service.pick_up(self._runtime, job_id, kind, total_outputs)
 
@@ -332,9 +364,26 @@ class Session:
         belong to somebody else on the account: they are shown, and never deleted unless
         `ack_foreign` says so. All feeds and jobs share one connection.
         """
-        ids = None if jobs is None else [job.id if isinstance(job, Job) else job for job in jobs]
-        chosen = subscription(names, ids, ack_foreign=ack_foreign)
+        chosen = subscription(names, _ids(jobs), ack_foreign=ack_foreign)
         return NotificationFeed(self._runtime, chosen)
+
+    async def outstanding(
+        self,
+        names: Iterable[str] = NAMES,
+        jobs: Iterable[Job | str] | None = None,
+    ) -> AsyncIterator[Notification]:
+        """Yield the account's notifications that nobody has deleted yet; one request.
+
+        For a look now and then, without a stream: it changes nothing, neither the jobs nor what
+        a feed will show. Delete one with `await note.ack()`. Those older than ten minutes are
+        gone. https://docs.piktid.com/docs/v2/notifications/notifications__post
+        """
+        wanted = subscription(names, _ids(jobs), ack_foreign=False)
+        call = endpoints.outstanding(
+            sorted(wanted.names or ()), None if wanted.jobs is None else sorted(wanted.jobs)
+        )
+        for wire in await self._runtime.connect().caller.execute(call):
+            yield publish(self._runtime, wire)
 
     async def request(
         self, method: str, path: str, *, json: Json = None, params: Params | None = None
@@ -347,10 +396,23 @@ class Session:
         return await self._runtime.connect().caller.execute(call)
 
 
-def _token(given: str | Callable[[], Awaitable[str]] | None) -> TokenSource:
+def _ids(jobs: Iterable[Job | str] | None) -> list[str] | None:
+    return None if jobs is None else [job.id if isinstance(job, Job) else job for job in jobs]
+
+
+def _jobs(field: str, given: Iterable[Job]) -> list[Job]:
+    jobs: tuple[object, ...] = as_tuple(field, given)
+    chosen = [job for job in jobs if isinstance(job, Job)]
+    if len(chosen) != len(jobs):
+        raise InvalidRequestError(field, "takes jobs: pick one up with session.job(id, kind=...)")
+    # In order, and each once.
+    return list(dict.fromkeys(chosen))
+
+
+def _token(given: Secret | Callable[[], Awaitable[str]] | None) -> TokenSource:
     if given is None:
-        given = os.environ.get(TOKEN_VARIABLE)
-        if not given:
+        given = Secret(os.environ.get(TOKEN_VARIABLE, ""))
+        if not given.reveal():
             raise ConfigurationError(
                 f"no token: pass Session(token=...) or set {TOKEN_VARIABLE} "
                 "(make one at https://app.on-model.com/profile?tab=tokens)"

@@ -17,6 +17,15 @@ NoteId: TypeAlias = int | str
 T = TypeVar("T")
 
 _QUERY = re.compile(r"""(https?://[^\s?#"'<>]*)[?#][^\s"'<>]*""", re.IGNORECASE)
+# What is as good as a password where it stands without its URL.
+_CREDENTIAL = re.compile(
+    r"""\b(bearer[ ]+(?=\S{12})|(?:x-amz-(?:signature|credential|security-token)|x-goog-signature
+    |signature|awsaccesskeyid|key-pair-id|x-sig|sig)=)[^\s&"'<>;,]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+DEEPEST = 64
+"""Lists and objects in one another that are accepted from anybody; documented answers have six."""
 
 
 class Secret:
@@ -70,8 +79,21 @@ def redact_url(url: str | None) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Return somebody else's words without the queries of the URLs in them."""
-    return _QUERY.sub(r"\1?***", text)
+    """Return somebody else's words without the queries of the URLs, and without signatures."""
+    return _CREDENTIAL.sub(r"\1***", _QUERY.sub(r"\1?***", text))
+
+
+def redact_json(value: Json, *, _depth: int = 0) -> Json:
+    """Return somebody else's JSON with every text redacted; what lies absurdly deep is left out."""
+    if isinstance(value, str):
+        return redact_text(value)
+    if not isinstance(value, list | dict):
+        return value
+    if _depth >= DEEPEST:
+        return "***"
+    if isinstance(value, list):
+        return [redact_json(each, _depth=_depth + 1) for each in value]
+    return {redact_text(key): redact_json(each, _depth=_depth + 1) for key, each in value.items()}
 
 
 def words(text: str | None) -> str | None:

@@ -18,6 +18,7 @@ from piktid_async.errors import (
     InvalidRequestError,
     PermissionDeniedError,
     PiktidError,
+    ResponseFormatError,
     SessionClosedError,
     StatusError,
     UploadError,
@@ -81,12 +82,14 @@ class _Upload:
     async def run(self) -> UploadedFile:
         try:
             ticket = await self._connections.caller.repeat(self._attempt, again=self._again)
-        except (ConnectionFailedError, StatusError) as error:
+        except (ConnectionFailedError, StatusError, ResponseFormatError) as error:
             if self._connections.runtime.closed:
                 raise SessionClosedError from error
             if error.call != STORAGE_CALL:
                 raise
-            raise UploadError(self._opened.body.label, self._explain(error)) from error
+            raise UploadError(
+                self._opened.body.label, self._explain(error), self._worth_repeating(error)
+            ) from error
         return UploadedFile(
             file_id=ticket.file_id,
             filename=ticket.filename,
@@ -126,6 +129,10 @@ class _Upload:
             return True
         return error.retryable
 
+    def _worth_repeating(self, error: PiktidError) -> bool:
+        curable = error.retryable or isinstance(error, PermissionDeniedError)
+        return curable and (self._opened.repeatable or not self._read_from)
+
     def _sent(self, sent: int) -> None:
         self._read_from = True
         if self._on_progress is not None:
@@ -133,8 +140,8 @@ class _Upload:
 
     def _explain(self, error: PiktidError) -> str:
         if self._read_from and not self._opened.repeatable:
-            return f"{error}; the source cannot be read again, so it was not repeated"
-        return str(error)
+            return f"{error.summary}; the source cannot be read again, so it was not repeated"
+        return error.summary
 
 
 async def upload_many(

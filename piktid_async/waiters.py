@@ -54,6 +54,11 @@ class Waiters:
             for tracker in list(waiting):
                 self._finish(waiting.pop(tracker), error)
 
+    def forget(self) -> None:
+        """Drop all who wait, without a word: their loop is gone, and would not hear it."""
+        for waiting in self._waiting.values():
+            waiting.clear()
+
     def _finish(
         self, futures: list[asyncio.Future[None]] | tuple[()], error: Exception | None
     ) -> None:

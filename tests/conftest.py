@@ -1,4 +1,4 @@
-"""What every test gets: no leaks, no network beyond loopback; and the fixtures many tests share.
+"""What every test gets: no leaks, no secret in a log, no network beyond loopback; shared fixtures.
 
 What a test leaves behind is looked at after all its fixtures are closed:
 `leaves_nothing_behind` is set up first and therefore ends last.
@@ -10,6 +10,8 @@ import asyncio
 import asyncio.runners
 import gc
 import ipaddress
+import logging
+import re
 import socket
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,6 +41,79 @@ def pytest_collection_finish() -> None:
     """Leave all that was imported out of the collections after each test."""
     gc.collect()
     gc.freeze()
+
+
+class LogWatch(logging.Handler):
+    """Reads every log record of the run as a file would have it, and notes those with secrets."""
+
+    LOGGERS = ("piktid_async", "aiohttp", "asyncio")
+    MARKS = re.compile(
+        r"bearer [^\s*]{6}|x-amz-(?:signature|credential|security-token)=(?!\*)|\bsignature=(?!\*)"
+        r"|\bx-sig=(?!\*)|authorization'?: (?!\*)",
+        re.IGNORECASE,
+    )
+    """What signed URLs and credentials look like; `***` is what stands in their place."""
+    ALWAYS = frozenset({"sandbox-token", "sandbox-vtryon-key"})
+    """What the sandbox opens to unless it is told otherwise."""
+    SHORTEST = 6
+    """Letters of a token that is told from a common word."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.secrets: set[str] = set(self.ALWAYS)
+        self.found: list[str] = []
+        self.read = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.read += 1
+        text = self.format(record)
+        if self.MARKS.search(text) or any(secret in text for secret in self.secrets):
+            self.found.append(f"{record.name} {record.levelname}: {text}")
+
+    def taken(self) -> list[str]:
+        """Return what was found since the last time, and forget the secrets."""
+        found, self.found = self.found, []
+        self.secrets = set(self.ALWAYS)
+        return found
+
+
+log_watch = LogWatch()
+
+
+def pytest_configure() -> None:
+    """Read all that is logged, at every level, from the first import to the last test."""
+    logging.getLogger().addHandler(log_watch)
+    for name in LogWatch.LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+
+def pytest_unconfigure() -> None:
+    logging.getLogger().removeHandler(log_watch)
+    for name in LogWatch.LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def logs_no_secret(leaves_nothing_behind: None) -> Iterator[LogWatch]:
+    """Fail the test that logs a token, or the query of a signed URL.
+
+    A token is whatever the package has held as a `Secret` in this test, so every one that a
+    session or a login has used. A test adds secrets of other kinds to `logs_no_secret.secrets`.
+    """
+    from piktid_async.types import Secret
+
+    original: Callable[[Secret, str], None] = Secret.__init__
+
+    def note(self: Secret, value: str) -> None:
+        original(self, value)
+        if isinstance(value, str) and len(value) >= LogWatch.SHORTEST:
+            log_watch.secrets.add(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Secret, "__init__", note)
+        yield log_watch
+    found = log_watch.taken()
+    assert not found, f"a secret was logged: {found[0]}"
 
 
 @pytest.fixture(autouse=True)

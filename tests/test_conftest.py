@@ -77,6 +77,78 @@ FAULTS = {
         """,
         "ResourceWarning: unclosed file",
     ),
+    "token in a log": (
+        """
+        import logging
+        from piktid_async.types import Secret
+
+        def test_fault():
+            token = Secret("opensesame")
+            logging.getLogger("piktid_async.stream").debug("trying %s", token.reveal())
+        """,
+        "a secret was logged: piktid_async.stream DEBUG: trying opensesame",
+    ),
+    "token of the sandbox in a log": (
+        """
+        import logging
+
+        def test_fault():
+            logging.getLogger("somebody").warning("trying %s", "sandbox-token")
+        """,
+        "a secret was logged: somebody WARNING: trying sandbox-token",
+    ),
+    "secret of the test's own in a log": (
+        """
+        import logging
+
+        def test_fault(logs_no_secret):
+            logs_no_secret.secrets.add("whsec_1")
+            logging.getLogger("somebody").warning("signed with %s", "whsec_1")
+        """,
+        "a secret was logged: somebody WARNING: signed with whsec_1",
+    ),
+    "token in a logged traceback": (
+        """
+        import logging
+        from piktid_async.types import Secret
+
+        def test_fault():
+            try:
+                raise LookupError(Secret("hocuspocus").reveal())
+            except LookupError:
+                logging.getLogger("piktid_async").debug("failed", exc_info=True)
+        """,
+        "a secret was logged: piktid_async DEBUG: failed",
+    ),
+    "bearer in a log": (
+        """
+        import logging
+
+        def test_fault():
+            logging.getLogger("aiohttp.client").debug({"Authorization": "Bearer 0123456789"})
+        """,
+        "a secret was logged: aiohttp.client DEBUG",
+    ),
+    "signature in a log": (
+        """
+        import logging
+
+        def test_fault():
+            logging.getLogger("asyncio").debug("PUT /a?X-Amz-Signature=0123")
+        """,
+        "a secret was logged: asyncio DEBUG",
+    ),
+    "redacted words in a log": (
+        """
+        import logging
+        from piktid_async.types import Secret, redact_text
+
+        def test_fine():
+            words = redact_text("GET https://a.invalid/b?X-Amz-Signature=0 Signature=1 bearer x")
+            logging.getLogger("piktid_async").debug("%s %r", words, Secret("opensesame"))
+        """,
+        "",
+    ),
     "name": (
         """
         import socket

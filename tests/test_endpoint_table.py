@@ -27,7 +27,7 @@ OWNERS = {
     "job": Job,
     "note": Notification,
     "Task": Task,
-    "VtryonSession": VtryonSession,
+    "VtryonSession": VtryonSession("key", base_url="https://host.of.the.api"),
 }
 
 

@@ -22,6 +22,7 @@ from piktid_async.errors import (
     ConnectionFailedError,
     DownloadError,
     EventTooLargeError,
+    GenerationUnknownError,
     IdentityError,
     IdentityFailedError,
     IdentityLimitError,
@@ -111,6 +112,7 @@ EVERY_ERROR: list[PiktidError] = [
     JobError("job_1", "no reason"),
     JobFailedError("job_1", "failed: no garment", RESULT),
     JobAbortedError("job_1", "aborted", RESULT),
+    GenerationUnknownError("job_1", "generation 1, 2: any of these may be this one"),
     JobTimeoutError("job_1", "has not ended within 5 s", RESULT),
     OutputFailedError("job_1", ((0, 1, "no garment"), (2, 0, "blocked"))),
     IdentityError("abc1234567xy", "no reason"),
@@ -173,15 +175,94 @@ def test_these_and_no_others_are_builtin_errors_too(builtin, kinds):
 
 
 def test_these_and_no_others_may_be_tried_again():
-    assert {kind for kind in defined_here() if kind.retryable} == {
+    assert {type(error) for error in EVERY_ERROR if error.retryable} == {
         *(ConnectionFailedError, RequestTimeoutError, RateLimitError, ActiveJobLimitError),
-        *(ServerError, UploadError, DownloadError, JobTimeoutError, IdentityTimeoutError),
+        *(ServerError, JobTimeoutError, IdentityTimeoutError),
     }
 
 
+@pytest.mark.parametrize("kind", [UploadError, DownloadError])
+def test_a_file_may_be_tried_again_where_the_way_broke_and_not_where_the_file_is_no_good(kind):
+    broke = DownloadError("a", "reset", (), True) if kind is DownloadError else kind("a", "r", True)
+    assert broke.retryable
+    assert broke.advice.endswith("again")
+    assert not kind("a", "is empty").retryable
+    assert str(kind("a", "is empty")).endswith("a: is empty")
+    assert pickle.loads(pickle.dumps(broke)).retryable
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionFailedError("POST /x", "reset"), status_error(ServerError, 500)]
+)
+def test_what_the_server_may_have_acted_on_is_not_to_be_tried_again(error):
+    assert error.retryable
+    assert str(error).endswith("try again") or str(error).endswith("try again later")
+    error.retryable = False
+    for each in (error, copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert not each.retryable
+        assert str(each).endswith("look before you try again")
+
+
 def test_an_unknown_submission_and_a_full_identity_list_are_not_to_be_repeated():
-    assert SubmissionUnknownError.retryable is False
-    assert IdentityLimitError.retryable is False
+    assert SubmissionUnknownError(REQUEST, "reset").retryable is False
+    assert status_error(IdentityLimitError, 429).retryable is False
+
+
+# What to do
+
+
+SAYS_SO_ITSELF = {PiktidError, ConfigurationError, InvalidRequestError, UploadError, DownloadError}
+"""Their summaries say what to do, where anything can be done."""
+BASES = {StatusError, JobError, IdentityError}
+WAIT_ON = {JobTimeoutError, IdentityTimeoutError}
+"""Whoever raises them says for how long they waited, and that it goes on."""
+
+
+@each_error
+def test_an_error_says_what_to_do_after_what_happened(error):
+    says = bool(error.advice)
+    assert says == (type(error) not in SAYS_SO_ITSELF | BASES | WAIT_ON)
+    assert str(error).startswith(error.summary.rstrip("."))
+    assert str(error).endswith(error.advice)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (RateLimitError(429, "GET /x", "", 7.0), "wait 7 s, then try again"),
+        (RateLimitError(429, "GET /x"), "wait a minute, then try again"),
+        (PermissionDeniedError(403, "GET /x"), "the plan or the account does not allow it"),
+        (
+            PermissionDeniedError(403, "PUT <signed URL>"),
+            "the link has expired or is for another file: ask for a fresh one",
+        ),
+        (NotFoundError(404, "GET /x"), "check the id, and whose account it is on"),
+    ],
+)
+def test_the_advice_fits_the_case(error, advice):
+    assert error.advice == advice
+
+
+# The README's table
+
+ROOT = Path(__file__).parents[1]
+ROW = re.compile(
+    r"^\| (?:· )*`(\w+)`[^|]* \| ([^|]+) \| ([^|]+) \| (yes|no|depends) \|$", re.MULTILINE
+)
+
+
+def test_the_table_in_the_readme_names_every_error_and_whether_to_try_again():
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Errors", 1)[1]
+    rows = ROW.findall(section.split("\n### ", 1)[0])
+    told = {name: again for name, _, _, again in rows}
+    assert len(told) == len(rows)
+    depends = {ConnectionFailedError, RequestTimeoutError, ServerError, UploadError, DownloadError}
+    assert told == {
+        type(error).__name__: "depends"
+        if type(error) in depends
+        else ("no", "yes")[error.retryable]
+        for error in EVERY_ERROR
+    }
 
 
 # Crossing a process
@@ -212,6 +293,35 @@ def test_an_error_survives_with_its_facts_and_its_words(error, clone):
 
 
 @each_error
+def test_a_cause_survives_where_it_is_one_of_ours_or_of_the_system(error):
+    for cause in (status_error(NotFoundError, 404), OSError(28, "No space left on device")):
+        caused = copy.copy(error)
+        caused.__cause__ = cause
+        for again in (pickle.loads(pickle.dumps(caused)), copy.copy(caused)):
+            assert type(again.__cause__) is type(cause)
+            assert str(again.__cause__) == str(cause)
+            assert str(again) == str(error)
+
+
+@each_error
+def test_a_cause_that_is_anybody_s_is_left_behind(error):
+    class UnpicklableError(Exception):
+        pass
+
+    caused = copy.copy(error)
+    caused.__cause__ = UnpicklableError(lambda: SIGNED)
+    assert pickle.loads(pickle.dumps(caused)).__cause__ is None
+
+
+def test_the_body_of_an_answer_holds_no_signed_query_not_even_in_a_pickle():
+    body = {"error": "No.", "seen": [{SIGNED: [SIGNED, 5, None, True]}]}
+    error = StatusError(400, "GET /x", "No.", None, body)
+    clean = "https://s3.example/a.jpg?***"
+    assert error.body == {"error": "No.", "seen": [{clean: [clean, 5, None, True]}]}
+    assert b"opensesame" not in pickle.dumps(error)
+
+
+@each_error
 def test_a_note_on_an_error_survives_pickling(error):
     noted = copy.copy(error)
     noted.add_note("while testing")
@@ -230,7 +340,7 @@ def test_a_changed_message_survives_pickling():
     error = StatusError(403, "PUT <signed URL>")
     error.message = "AccessDenied: Request has expired"
     again = pickle.loads(pickle.dumps(error))
-    assert str(again) == "403 on PUT <signed URL>: AccessDenied: Request has expired"
+    assert again.summary == "403 on PUT <signed URL>: AccessDenied: Request has expired"
 
 
 def test_open_sources_of_an_upload_group_are_described_when_they_cross_a_process():
@@ -286,12 +396,12 @@ def test_no_error_is_without_words(error):
     ],
 )
 def test_the_sentence_is_derived_from_the_facts(error, sentence):
-    assert str(error) == sentence
+    assert error.summary == sentence
 
 
 def test_a_passed_budget_names_the_sums_and_what_to_do():
     assert str(BudgetExceededError(30.0, 80.5, 100.0)) == (
-        "30 credits on top of 80.5 pass the budget of 100: "
+        "30 credits on top of 80.5 pass the budget of 100; "
         "raise max_credits or ask for fewer outputs"
     )
 
@@ -330,11 +440,11 @@ def test_credits_are_read_from_the_body_of_a_402(body, numbers):
 def test_a_402_names_what_is_needed_and_what_there_is():
     body = {"required_credits": 30.0, "in_progress_credits": 5.0, "user_credits": 12.0}
     error = InsufficientCreditsError(402, "POST /x", "Insufficient credits", None, body)
-    assert str(error) == ("402 on POST /x: Insufficient credits (needs 30, reserved 5, left 12)")
+    assert error.summary == "402 on POST /x: Insufficient credits (needs 30, reserved 5, left 12)"
 
 
 def test_a_402_without_numbers_claims_none():
-    assert str(InsufficientCreditsError(402, "POST /x", "No.")) == "402 on POST /x: No."
+    assert InsufficientCreditsError(402, "POST /x", "No.").summary == "402 on POST /x: No."
 
 
 async def test_an_error_that_lost_its_session_says_so_when_asked_to_reconcile():
@@ -366,7 +476,7 @@ def group() -> UploadGroupError:
 
 
 def test_a_group_says_its_message_and_holds_its_errors():
-    assert str(group()) == "2 of 3 uploads failed (2 sub-exceptions)"
+    assert group().summary == "2 of 3 uploads failed (2 sub-exceptions)"
     assert [type(error) for error in group().exceptions] == [UploadError, ConfigurationError]
 
 

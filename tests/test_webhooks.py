@@ -466,3 +466,20 @@ def test_a_receiver_is_not_built_with_a_secret_that_anybody_knows(secret: Any) -
 
 def test_every_error_of_webhooks_is_one_of_ours() -> None:
     assert issubclass(WebhookSignatureError, PiktidError)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        7,
+        "X-Webhook-Signature: x",
+        [1],
+        [("a", "b", "c")],
+        {"X-Webhook-Signature": 1},
+        {1: "a"},
+    ],
+)
+def test_headers_that_are_none_are_refused_with_words(headers: Any) -> None:
+    with pytest.raises(ConfigurationError, match="headers"):
+        unwrap(b"{}", headers, "secret")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """
 Exit codes: 0 all is well; 1 some pictures or jobs failed; 2 the command line or the configuration
-is wrong and nothing was sent; 3 the service or the network refused; 130 Ctrl-C.
+is wrong and nothing was sent; 3 the service or the network refused; 130 Ctrl-C,
+143 a kill.
 """
 
 app: typer.Typer = typer.Typer(
@@ -169,6 +170,39 @@ def recolor(
 
 
 @app.command(epilog=EXIT_CODES)
+def results(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")],
+    out: Annotated[Path, typer.Option(help="Folder for its pictures; made if need be.")],
+    kind: Annotated[str, typer.Option(help="The service's name for its kind.")] = "garment_recolor",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Longest wait for its end.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of the same name.")
+    ] = False,
+) -> None:
+    """Wait for a job that was made before, and save its pictures. Costs no credits.
+
+    Uses PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL.
+    """
+    with _in_one_sentence():
+        from piktid_async.cli.needs import check_service
+
+        check_service()
+        from piktid_async.cli.results import fetch
+
+        saved = fetch(
+            job,
+            kind=kind,
+            out=out,
+            timeout=timeout,
+            overwrite=overwrite,
+            console=_console(err=True),
+        )
+        typer.echo("\n".join(map(str, saved)))
+
+
+@app.command(epilog=EXIT_CODES)
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free port.")] = 0,
@@ -179,6 +213,14 @@ def sandbox(
     seconds_per_image: Annotated[
         float, typer.Option(min=0, help="How long one result takes.")
     ] = 0.3,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep everything in this folder and go on there."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help='Such as "acks_fail=3" or "reset_after=5%".'),
+    ] = None,
 ) -> None:
     """Run a local server that behaves like the service, until Ctrl-C."""
     with _in_one_sentence():
@@ -192,6 +234,8 @@ def sandbox(
             token=token,
             limits=limits,
             seconds_per_image=seconds_per_image,
+            state=state,
+            faults=fault or (),
             console=_console(err=False),
         )
 

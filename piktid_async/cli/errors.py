@@ -12,6 +12,7 @@ from piktid_async.errors import (
     ConnectionFailedError,
     InsufficientCreditsError,
     InvalidRequestError,
+    JobError,
     NotFoundError,
     PermissionDeniedError,
     PiktidError,
@@ -74,6 +75,8 @@ class Exit(IntEnum):
     """The service or the network said no."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    TERMINATED = 143
+    """A polite kill."""
 
 
 class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is one
@@ -99,7 +102,10 @@ def trouble_from(error: PiktidError | OSError, *, hints: Hints = HINTS) -> Troub
 def explain(error: PiktidError, *, hints: Hints = HINTS) -> str:
     """Say what happened and what to do next."""
     hint = next((hint for kind, hint in hints if isinstance(error, kind)), None)
-    return _sentence(f"{error}: {hint}" if hint else str(error))
+    if hint:
+        return _sentence(f"{error.summary}: {hint}")
+    # What an ended job's error advises is for programs: the command line says it in its own way.
+    return _sentence(error.summary if isinstance(error, JobError) else str(error))
 
 
 def clean(text: str) -> str:

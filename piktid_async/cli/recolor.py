@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import os
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -12,27 +12,27 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from piktid_async import Session
-from piktid_async.cli.errors import Exit, Trouble, trouble_from
+from piktid_async.cli import stopping
+from piktid_async.cli.errors import trouble_from
 from piktid_async.cli.inputs import PAGE_NAME
 from piktid_async.cli.order import Order
 from piktid_async.cli.page import After, Page, Pair, write_page
 from piktid_async.cli.progress import view_on
 from piktid_async.cli.report import SANDBOX, Report
+from piktid_async.cli.results import QUICK_TO_END
 from piktid_async.cli.run import Run
 from piktid_async.errors import PiktidError
 
 
 def carry_out(order: Order, *, sandbox: bool, page: bool, console: Console) -> Report:
-    """Run an order to its end. Ctrl-C leaves a `Trouble` that names the jobs that go on."""
+    """Run an order to its end. Ctrl-C raises a `Trouble` that names the jobs that go on."""
     service = SANDBOX if sandbox else _service()
     with view_on(console) as view:
         run = Run(order, view, service=service)
         try:
-            asyncio.run(_carry_out(run, sandbox=sandbox))
+            stopping.run(_carry_out(run, sandbox=sandbox), lambda: _interrupted(run.report))
         except (PiktidError, OSError) as error:
             raise trouble_from(error) from error
-        except KeyboardInterrupt:
-            raise Trouble(_interrupted(run.report), Exit.INTERRUPTED) from None
     if page and any(item.path for item in run.report.items):
         run.report.page = write_page(page_of(order, run.report), order.out / PAGE_NAME)
     return run.report
@@ -76,14 +76,14 @@ async def _carry_out(run: Run, *, sandbox: bool) -> None:
 @asynccontextmanager
 async def _session(*, sandbox: bool) -> AsyncIterator[Session]:
     if not sandbox:
-        async with Session() as session:
+        async with Session(stream=QUICK_TO_END) as session:
             yield session
         return
     from piktid_async.sandbox import Sandbox
 
     async with (
         Sandbox() as server,
-        Session(token=server.token, base_url=server.url) as session,
+        Session(token=server.token, base_url=server.url, stream=QUICK_TO_END) as session,
     ):
         yield session
 
@@ -97,13 +97,21 @@ def _interrupted(report: Report) -> str:
     if report.service == SANDBOX:
         return "Stopped; the sandbox and its jobs have ended."
     left = [job.name for job in report.jobs if job.goes_on]
-    if not left:
-        return "Stopped; no job of this run goes on at the server."
     sure = all(job.job_id for job in report.jobs if job.goes_on)
-    verb = ("goes" if len(left) == 1 else "go") if sure else "may go"
-    return (
-        f"Stopped; {' and '.join(left)} {verb} on at the server and {'will' if sure else 'may'} "
-        "be paid. "
-        f'Find the pictures in project "{report.project}", or with session.job(id, '
-        'kind="garment_recolor").'
-    )
+    if left:
+        verb = ("goes" if len(left) == 1 else "go") if sure else "may go"
+        told = (
+            f"{' and '.join(left)} {verb} on at the server and {'will' if sure else 'may'} be paid."
+        )
+    else:
+        told = "no job of this run goes on at the server."
+    commands = [
+        f"piktid results {job.job_id} --out {shlex.quote(str(job.folder))}"
+        for job in report.jobs
+        if job.job_id and (job.goes_on or job.unsaved)
+    ]
+    if commands:
+        told += " To have the pictures: " + " ; ".join(commands)
+    if not sure:
+        told += f' Look for what has no id in project "{report.project}".'
+    return f"Stopped; {told}"

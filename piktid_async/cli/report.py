@@ -44,6 +44,13 @@ class JobReport:
         return self.status in {"submitting", "submitted", "unknown"}
 
     @property
+    def unsaved(self) -> bool:
+        """Whether it has made pictures that may not be here."""
+        return self.status == "completed" and not all(
+            item.path or item.error for item in self.items
+        )
+
+    @property
     def name(self) -> str:
         """How to speak of it."""
         if self.job_id:

@@ -109,6 +109,10 @@ class Run:
         except SubmissionUnknownError as error:
             report.status = "unknown"
             return await self._find(error)
+        except asyncio.CancelledError:
+            if not any(doubt.request is request for doubt in session.in_doubt):
+                report.status = "not submitted"  # it was still waiting for its turn
+            raise
         except PiktidError:
             report.status = "not submitted"
             raise

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import shlex
 import signal
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from piktid_async.cli.errors import Trouble
 
 if TYPE_CHECKING:
-    from piktid_async.sandbox import Sandbox
+    from piktid_async.sandbox import Faults, Sandbox
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 
 
 def serve(
@@ -22,22 +28,62 @@ def serve(
     token: str,
     limits: bool,
     seconds_per_image: float,
+    state: Path | None,
+    faults: Iterable[str],
     console: Console,
 ) -> None:
     """Run a sandbox; Ctrl-C or a polite kill is its normal end."""
     from piktid_async.sandbox import Sandbox
+    from piktid_async.sandbox.ledger import StateError
 
     server = Sandbox(
-        host=host, port=port, limits=limits, seconds_per_image=seconds_per_image, token=token
+        host=host,
+        port=port,
+        limits=limits,
+        seconds_per_image=seconds_per_image,
+        token=token,
+        state=state,
+        faults=_asked(faults),
     )
     try:
         asyncio.run(_serve(server, console))
     except KeyboardInterrupt:
         pass
+    except StateError as error:
+        raise Trouble(str(error)) from error
     except OSError as error:
         raise Trouble(
             f"Cannot listen on {host}:{port} ({error.strerror or error}): choose another --port."
         ) from error
+
+
+def _asked(faults: Iterable[str]) -> Faults:
+    """Read `NAME=VALUE`; a percentage is a probability."""
+    from piktid_async.sandbox import Faults
+
+    asked: dict[str, Any] = {}
+    rates: dict[str, float] = {}
+    for each in faults:
+        name, sign, text = each.partition("=")
+        if not sign:
+            raise Trouble(f"--fault {each}: give NAME=VALUE, such as acks_fail=3 or acks_fail=5%.")
+        if percent := _PERCENT.fullmatch(text):
+            rates[name] = float(percent[1]) / 100
+        else:
+            asked[name] = _value(text)
+    found = Faults()
+    try:
+        found.change(asked | ({"rates": {**asked.get("rates", {}), **rates}} if rates else {}))
+    except (TypeError, ValueError) as error:
+        raise Trouble(f"--fault: {error}.") from error
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 async def _serve(server: Sandbox, console: Console) -> None:

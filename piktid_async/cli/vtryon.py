@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 from rich.console import Console
 
+from piktid_async.cli import stopping
 from piktid_async.cli.errors import VTRYON_HINTS, Exit, Trouble, clean, trouble_from
 from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.progress import Lines, view_on
@@ -110,11 +110,9 @@ def carry_out(order: Order, *, sandbox: bool, console: Console) -> Done:
     with view_on(console) as view:
         run = _Run(order, view, sandbox=sandbox)
         try:
-            return asyncio.run(run.carry_out())
+            return stopping.run(run.carry_out(), lambda: f"Stopped; {run.afterwards}.")
         except (PiktidError, OSError) as error:
             raise run.trouble(error) from error
-        except KeyboardInterrupt:
-            raise Trouble(f"Stopped; {run.afterwards}.", Exit.INTERRUPTED) from None
 
 
 class _Run:

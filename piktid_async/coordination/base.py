@@ -23,6 +23,9 @@ class Turn(Protocol):
     def refused(self, error: RateLimitError) -> None:
         """Learn from a 429: it slows every caller."""
 
+    def unsent(self) -> None:
+        """Give it back whole: not a byte has left."""
+
     def doubtful(self) -> None:
         """Hold the slot for a job that may have been made."""
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+<<<<<<< HEAD
 from collections.abc import AsyncIterator, Callable, Iterable
+=======
+import os
+from collections.abc import AsyncIterator, Callable
+>>>>>>> main
 from contextlib import asynccontextmanager
 
 import attrs
@@ -39,6 +44,10 @@ class LocalTurn:
             )
         )
 
+    def unsent(self) -> None:
+        """Give it back whole: not a byte has left."""
+        self._end(lambda queue, _: queue.leave(self._place))
+
     def doubtful(self) -> None:
         """Hold the slot for a job that may have been made."""
         self._end(lambda queue, now: queue.doubtful(self._place, now))
@@ -65,6 +74,7 @@ class LocalCoordinator:
         self._clock = clock
         self._waiting: dict[governor.Place, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._pid = os.getpid()
 
     def bind(self, account: str | None, limits: AccountLimits | None) -> None:
         """Keep the limits that were given; there is but one account."""
@@ -118,10 +128,12 @@ class LocalCoordinator:
 
     def change(self, what: Callable[[Governor, float], None]) -> None:
         """Let something change in the queue, and everyone go whose turn has come by it."""
+        self._after_fork()
         what(self._governor, self._clock())
         self._pump()
 
     async def _wait(self, place: governor.Place) -> None:
+        self._after_fork()
         future = self._waiting[place] = asyncio.get_running_loop().create_future()
         self._governor.join(place)
         self._pump()
@@ -131,6 +143,14 @@ class LocalCoordinator:
             if self._waiting.pop(place, None) is not None or place.grant is not None:
                 self.change(lambda queue, _: queue.leave(place))
             raise
+
+    def _after_fork(self) -> None:
+        """Leave those who wait, and what is under way, to the parent process."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._waiting.clear()
+            self._timer = None
+            self._governor.abandoned(self._clock())
 
     def _pump(self) -> None:
         now = self._clock()

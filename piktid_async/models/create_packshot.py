@@ -40,7 +40,7 @@ class PackshotInstruction(Instruction):
     angle: Angle | None = attrs.field(
         default=None, validator=rules.optional(rules.one_of(*get_args(Angle)))
     )
-    """A `flat_lay` is always `top_down`, whether it says so or not."""
+    """Of a `flat_lay` always `top_down`, whatever is given: the service forces it."""
     shadow: Shadow | None = attrs.field(
         default=None, validator=rules.optional(rules.one_of(*get_args(Shadow)))
     )
@@ -48,10 +48,6 @@ class PackshotInstruction(Instruction):
     def __attrs_post_init__(self) -> None:
         self._only_with("marketing_ready", "props")
         self._only_with("flat_lay", "surface")
-        if self.style == "flat_lay" and self.angle not in (None, "top_down"):
-            raise InvalidRequestError(
-                "angle", f"a flat_lay is always top_down: leave out {self.angle!r}"
-            )
 
     def _only_with(self, style: str, field: str) -> None:
         # The service would ignore it, and bill a picture without it.
@@ -64,7 +60,7 @@ class PackshotInstruction(Instruction):
 
 
 def _instructions(value: Iterable[PackshotInstruction]) -> tuple[PackshotInstruction, ...]:
-    return rules.as_tuple("instructions", value)
+    return rules.in_order("instructions", value)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import attrs
@@ -13,7 +13,9 @@ from piktid_async.models import rules
 from piktid_async.models.inputs import as_identity_code
 from piktid_async.models.instructions import InstructedJob, Instruction, check_instructions
 from piktid_async.models.outputs import Camera, Design, DesignValue, design
+from piktid_async.types import Json, JsonObject
 
+ALTERNATIVE = "seedream"
 MOST_INSTRUCTIONS = 10
 """https://docs.piktid.com/docs/v2/flat-lay-to-model/create_flat_2_model_job__post"""
 
@@ -47,7 +49,16 @@ class ModelInstruction(Instruction):
 
 
 def _instructions(value: Iterable[ModelInstruction]) -> tuple[ModelInstruction, ...]:
-    return rules.as_tuple("instructions", value)
+    return rules.in_order("instructions", value)
+
+
+def _review_config(value: Mapping[str, Json] | None) -> JsonObject | None:
+    if value is None:
+        return None
+    config = rules.as_json("review_config", value)
+    if not isinstance(config, dict):
+        raise InvalidRequestError("review_config", f"must be a mapping, not {type(value).__name__}")
+    return config
 
 
 @attrs.frozen(kw_only=True)
@@ -69,8 +80,17 @@ class FlatToModel(InstructedJob):
     """Keep the set consistent."""
     add_ai_watermark: bool = attrs.field(default=False, validator=rules.boolean)
     """Burn in an "AI-generated" mark; cannot be undone."""
+    use_alternative_method: bool = attrs.field(default=False, validator=rules.boolean)
+    """Deprecated by the service, which takes it for `model="seedream"`: name that instead."""
+    review_config: Mapping[str, Json] | None = attrs.field(
+        default=None, converter=_review_config, hash=False
+    )
+    """Goes out as it is; an older edition has requires_review, default_reviewer_type,
+    default_retouch_method and auto_approve_threshold."""
 
     def __attrs_post_init__(self) -> None:
+        if self.use_alternative_method:
+            self._check_alternative()
         check_instructions(self.instructions, ModelInstruction)
         if len(self.instructions) > MOST_INSTRUCTIONS:
             raise InvalidRequestError(
@@ -78,3 +98,16 @@ class FlatToModel(InstructedJob):
                 f"takes at most {MOST_INSTRUCTIONS}, not {len(self.instructions)}: split the job",
             )
         super().__attrs_post_init__()
+
+    def _check_alternative(self) -> None:
+        if self.model not in ("auto", ALTERNATIVE):
+            raise InvalidRequestError(
+                "use_alternative_method",
+                f"means model={ALTERNATIVE!r}, not {self.model!r}: leave one of the two out",
+            )
+        # Up past this method, the one that calls it, and the __init__ that attrs writes.
+        warnings.warn(
+            f"use_alternative_method is deprecated by the service: use model={ALTERNATIVE!r}",
+            DeprecationWarning,
+            stacklevel=4,
+        )

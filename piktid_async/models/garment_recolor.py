@@ -8,7 +8,7 @@ import attrs
 
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models import inputs, rules
-from piktid_async.models.images import AnnotatedImage, UploadedFile, file_id_of
+from piktid_async.models.images import AnnotatedImage, UploadedFile, file_id_of, unannotated
 from piktid_async.models.projects import Project, project_id_of
 from piktid_async.models.requests import CREDITS_BY_EDGE, JobRequest
 
@@ -58,7 +58,7 @@ class GarmentRecolor(JobRequest):
         project_id_of(self.project)
         inputs.check_image_count(self.images)
         if self.reference_image is not None:
-            file_id_of("reference_image", self.reference_image)
+            unannotated("reference_image", self.reference_image)
         if not (self.reference_image or self.reference_text or self.instruction):
             raise InvalidRequestError(
                 "reference_text",

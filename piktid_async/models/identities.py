@@ -9,7 +9,7 @@ import attrs
 
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models import rules
-from piktid_async.models.images import UploadedFile, file_id_of
+from piktid_async.models.images import UploadedFile, unannotated
 from piktid_async.models.requests import JobRequest
 from piktid_async.types import Json, redact_url
 
@@ -140,12 +140,13 @@ def _group(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
         raise InvalidRequestError(
             attribute.name, f"takes a mapping of its fields, not {type(value).__name__}"
         )
+    rules.as_json(attribute.name, value)
 
 
 def _assets(value: Iterable[UploadedFile | str | Mapping[str, str]]) -> tuple[str, ...]:
-    given = rules.as_tuple("input_assets", value)
+    given = rules.in_order("input_assets", value)
     return tuple(
-        file_id_of("input_assets", each.get("file_id", "") if isinstance(each, Mapping) else each)
+        unannotated("input_assets", each.get("file_id", "") if isinstance(each, Mapping) else each)
         for each in given
     )
 

@@ -40,7 +40,7 @@ def _conversation_id(value: Conversation | str | None) -> str | None:
         raise InvalidRequestError(
             "conversation", f"a {kind} job cannot be continued: pass one of its outputs in images"
         )
-    return found
+    return rules.checked_letters("conversation", found)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +81,12 @@ class ImagePlayground(JobRequest):
     height: int | None = None
     """Pixels, like `width`; the two are at most 4:1 apart."""
     conversation: str | None = attrs.field(default=None, converter=_conversation_id)
-    """An earlier job of this kind, or its id, whose last output is edited further. Kept as id."""
+    """An earlier job of this kind, or its id, whose last output is edited further. Kept as id.
+
+    By one program at a time: no answer tells which generation was begun. Costs two requests more.
+    Where another program adds to it at the same moment, awaiting the job raises
+    `GenerationUnknownError` unless the number of outputs tells the two apart.
+    """
 
     def __attrs_post_init__(self) -> None:
         if self.prompt is None and not self.images and not self.identities:

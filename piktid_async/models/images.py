@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeAlias
 import attrs
 
 from piktid_async.errors import InvalidRequestError, PiktidError
+from piktid_async.models.rules import checked_letters
 from piktid_async.types import redact_url, shown
 
 
@@ -53,6 +54,7 @@ class AnnotatedImage:
     def __attrs_post_init__(self) -> None:
         if self.note is not None and not isinstance(self.note, str):
             raise InvalidRequestError("note", f"must be a text, not {self.note!r}")
+        checked_letters("note", self.note or "")
 
 
 @attrs.frozen
@@ -82,4 +84,13 @@ def file_id_of(field: str, image: UploadedFile | AnnotatedImage | str) -> str:
         raise InvalidRequestError(
             field, f"takes an UploadedFile or its file_id, not {shown(image)}: see session.upload"
         )
-    return found
+    return checked_letters(field, found)
+
+
+def unannotated(field: str, image: UploadedFile | AnnotatedImage | str) -> str:
+    """Return the id of an uploaded image where the service takes no note on it."""
+    if isinstance(image, AnnotatedImage) and image.note is not None:
+        raise InvalidRequestError(
+            field, "the service takes no note on this image: pass its file_id alone"
+        )
+    return file_id_of(field, image)

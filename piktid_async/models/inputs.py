@@ -25,7 +25,7 @@ class HasIdentityCode(Protocol):
 
 def as_images(value: Iterable[Image]) -> tuple[Image, ...]:
     """Return the images of a job; raise if one is no image."""
-    images = rules.as_tuple("images", value)
+    images = rules.in_order("images", value)
     for image in images:
         file_id_of("images", image)
     return images
@@ -33,7 +33,7 @@ def as_images(value: Iterable[Image]) -> tuple[Image, ...]:
 
 def as_plain_images(value: Iterable[PlainImage]) -> tuple[PlainImage, ...]:
     """Return the images of a job that takes no notes; raise if one has a note or is no image."""
-    images = rules.as_tuple("images", value)
+    images = rules.in_order("images", value)
     for image in images:
         if isinstance(image, AnnotatedImage):
             raise InvalidRequestError(
@@ -69,4 +69,4 @@ def _identity_code(field: str, value: object) -> str:
             "takes an identity or its code, a non-empty text, "
             f"not {type(value).__name__}: see session.identities",
         )
-    return found
+    return rules.checked_letters(field, found)

@@ -20,6 +20,8 @@ def _names(value: Iterable[str]) -> tuple[str, ...]:
     names = rules.as_tuple("category_names", value)
     if not all(isinstance(name, str) for name in names):
         raise InvalidRequestError("category_names", "must be texts")
+    for name in names:
+        rules.checked_letters("category_names", name)
     return names
 
 
@@ -27,6 +29,7 @@ def _prompt(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     # Unlike elsewhere, an empty one is documented: the engine then writes its own.
     if value is not None and not isinstance(value, str):
         raise InvalidRequestError(attribute.name, f"must be text, not {type(value).__name__}")
+    rules.checked_letters(attribute.name, value or "")
 
 
 @attrs.frozen(kw_only=True)

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import attrs
 
-from piktid_async.errors import ConfigurationError, OutputFailedError
-from piktid_async.types import Json, Link, redact_url, words
+from piktid_async.errors import ConfigurationError, OutputFailedError, ResponseFormatError
+from piktid_async.types import Json, Link, redact_json, redact_url, words
 
 TERMINAL = frozenset({"completed", "failed", "aborted"})
 """Job statuses after which nothing changes; a status that is not known is not terminal."""
@@ -25,6 +25,11 @@ OutputKey: TypeAlias = tuple[int, int, int]
 """(image_index, group_index, version): what tells outputs apart. Names may collide."""
 
 Saver: TypeAlias = "Callable[[Output, str | PathLike[str]], Awaitable[Path]]"
+
+
+def _redacted(value: Mapping[str, Json] | tuple[Json, ...]) -> str:
+    """Show the service's own JSON, whose links are signed."""
+    return repr(redact_json(dict(value) if isinstance(value, Mapping) else list(value)))
 
 
 @attrs.frozen(kw_only=True)
@@ -129,15 +134,18 @@ class JobResult:
     kind: str
     status: str
     outputs: tuple[Output, ...]
-    """The newest version of each, ordered by image, then group index."""
-    summary: Mapping[str, Json] = attrs.field(factory=dict)
+    """The newest version of each that has an image, ordered by image, then group index."""
+    summary: Mapping[str, Json] = attrs.field(factory=dict, repr=_redacted)
     credits_used: float | None = None
     error_message: str | None = attrs.field(default=None, converter=words)
     post_processing_status: str | None = None
-    attachments: tuple[Json, ...] = ()
+    attachments: tuple[Json, ...] = attrs.field(default=(), repr=_redacted)
     """Images that were given to a conversation, as the service lists them."""
-    identities: tuple[Json, ...] = ()
+    identities: tuple[Json, ...] = attrs.field(default=(), repr=_redacted)
     """Identities that were given to a conversation, as the service lists them."""
+
+    unreadable: tuple[str, ...] = ()
+    """What is wrong with rows of the answer that could not be read, and are not in `outputs`."""
 
     @property
     def ok(self) -> tuple[Output, ...]:
@@ -150,7 +158,7 @@ class JobResult:
         return tuple(output for output in self.outputs if output.status == "failed")
 
     def raise_for_failures(self) -> None:
-        """Raise `OutputFailedError` if any image failed."""
+        """Raise `OutputFailedError` if any image failed, `ResponseFormatError` if any is unread."""
         if self.failed:
             raise OutputFailedError(
                 self.job_id,
@@ -158,6 +166,10 @@ class JobResult:
                     (each.image_index, each.group_index, each.error_message or "no message")
                     for each in self.failed
                 ),
+            )
+        if self.unreadable:
+            raise ResponseFormatError(
+                f"GET /jobs/{self.job_id}/results", "; ".join(self.unreadable[:5])
             )
 
 

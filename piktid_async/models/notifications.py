@@ -10,6 +10,9 @@ import attrs
 from piktid_async.errors import ConfigurationError
 from piktid_async.types import Json, JsonObject, Link, NoteId, redact_url, words
 
+NAMES = ("batch_edit", "identity_preprocessing", "image_result")
+"""The names that are documented. https://docs.piktid.com/docs/v2/concepts/notifications"""
+
 AckMode: TypeAlias = Literal["handled", "manual", "never"]
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models import rules
-from piktid_async.models.images import UploadedFile, file_id_of
+from piktid_async.models.images import UploadedFile, unannotated
 
 Size: TypeAlias = Literal["1K", "2K", "4K"]
 AspectRatio: TypeAlias = Literal["1:1", "3:4", "4:3", "9:16", "16:9"]
@@ -79,7 +79,7 @@ class OutputOptions:
 
 
 def _file_id(value: UploadedFile | str | None) -> str | None:
-    return None if value is None else file_id_of("image", value)
+    return None if value is None else unannotated("image", value)
 
 
 @attrs.frozen
@@ -147,5 +147,7 @@ def design(*structured: type) -> rules.Validator:
                 attribute.name,
                 f"must be a non-empty text, the index of a saved design value, or {names}",
             )
+        if isinstance(value, str):
+            rules.checked_letters(attribute.name, value)
 
     return rules.optional(check)

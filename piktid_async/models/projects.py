@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from piktid_async.errors import InvalidRequestError
+from piktid_async.models.rules import checked_letters
 from piktid_async.types import shown
 
 
@@ -25,4 +26,4 @@ def project_id_of(value: Project | str) -> str:
             "project",
             f"must be a Project or its id, not {shown(value)}: see session.projects.ensure",
         )
-    return found
+    return checked_letters("project", found)

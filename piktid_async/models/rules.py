@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
 
 from piktid_async.errors import InvalidRequestError
-from piktid_async.types import Json, shown
+from piktid_async.types import DEEPEST, Json, shown
 
 T = TypeVar("T")
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
@@ -53,26 +54,52 @@ def boolean(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
 
 def text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Accept text that says something."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestError(attribute.name, f"must be a non-empty text, not {shown(value)}")
-    checked_letters(attribute.name, value)
+    checked_text(attribute.name, value)
 
 
 def checked_letters(field: str, value: str) -> str:
     """Return a text that can be sent; half of a surrogate pair cannot."""
     try:
         value.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequestError(field, f"holds letters that cannot be sent: {value!r}") from None
+    except UnicodeEncodeError as error:
+        near = value[max(0, error.start - 10) : error.end + 10]
+        raise InvalidRequestError(
+            field,
+            f"holds letters that cannot be sent: {near!r} has half of a surrogate pair; "
+            "read the text anew, or leave them out",
+        ) from None
     return value
 
 
-def checked_seconds(field: str, value: float | None) -> float | None:
+def checked_text(field: str, value: object) -> str:
+    """Return text that says something, and can be sent."""
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequestError(field, f"must be a non-empty text, not {shown(value)}")
+    return checked_letters(field, value)
+
+
+def checked_index(field: str, value: object) -> int:
+    """Return a place in a list, counted from 0."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise InvalidRequestError(field, f"must be 0 or more, not {value!r}")
+    return value
+
+
+def sendable(_: object, __: attrs.Attribute[Any], value: object) -> None:
+    """Accept what can be sent as JSON; what cannot is named by its own place in it."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            as_json(_key("body", key), each)
+    else:
+        as_json("body", value)
+
+
+def checked_seconds(field: str, value: float | None, *, unit: str = "seconds") -> float | None:
     """Return a time to wait; None is for ever."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise InvalidRequestError(field, f"must be seconds, 0 or more, not {value!r}")
+        raise InvalidRequestError(field, f"must be {unit}, 0 or more, not {value!r}")
     return value
 
 
@@ -106,17 +133,45 @@ def as_tuple(field: str, value: Iterable[T]) -> tuple[T, ...]:
     return tuple(value)
 
 
-def as_json(field: str, value: object) -> Json:
+def in_order(field: str, value: Iterable[T]) -> tuple[T, ...]:
+    """Return a tuple of what is numbered by its place; a set has none."""
+    if isinstance(value, set | frozenset):
+        raise InvalidRequestError(field, f"must be in order, and a {type(value).__name__} is not")
+    return as_tuple(field, value)
+
+
+def as_json(field: str, value: object, *, _depth: int = 0) -> Json:
     """Return a copy in plain lists and dicts; what JSON cannot carry is refused by name."""
+    if _depth > DEEPEST:
+        raise InvalidRequestError(
+            field[:40] + "...", f"is more than {DEEPEST} levels deep, or holds itself: flatten it"
+        )
     match value:
-        case bool() | int() | float() | str() | None:
+        case bool() | None:
+            return value
+        case str():
+            return checked_letters(field, value)
+        case int():
+            if not -(2**63) <= value < 2**64:
+                raise InvalidRequestError(
+                    field, "must be a whole number of at most 64 bits: send it as text"
+                )
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise InvalidRequestError(
+                    field, f"must be a number that JSON has, not {value}: leave it out"
+                )
             return value
         case Mapping():
             return {
-                _key(field, key): as_json(f"{field}.{key}", each) for key, each in value.items()
+                _key(field, key): as_json(f"{field}.{key}", each, _depth=_depth + 1)
+                for key, each in value.items()
             }
         case list() | tuple():
-            return [as_json(f"{field}[{at}]", each) for at, each in enumerate(value)]
+            return [
+                as_json(f"{field}[{at}]", each, _depth=_depth + 1) for at, each in enumerate(value)
+            ]
         case _:
             raise InvalidRequestError(field, f"cannot be sent as JSON: {type(value).__name__}")
 
@@ -124,4 +179,4 @@ def as_json(field: str, value: object) -> Json:
 def _key(field: str, key: object) -> str:
     if not isinstance(key, str):
         raise InvalidRequestError(field, f"has a key that is no text: {key!r}")
-    return key
+    return checked_letters(field, key)

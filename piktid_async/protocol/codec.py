@@ -96,12 +96,36 @@ def job_result(call: str, body: JsonObject) -> JobResult:
         },
         JobResult,
     )
+    outputs, unreadable = _readable(call, body, body.get("results"))
     return attrs.evolve(
         result,
-        outputs=output_rows(call, body, body.get("results")),
+        outputs=outputs,
+        unreadable=unreadable,
         attachments=_tuple(body.get("edit_chat_attachments")),
         identities=_tuple(body.get("edit_chat_identities")),
     )
+
+
+def _readable(
+    call: str, body: JsonObject, rows: Json
+) -> tuple[tuple[Output, ...], tuple[str, ...]]:
+    """Build outputs from the rows that can be read, and say what is wrong with the others.
+
+    The outputs are paid for: one odd row must not keep the rest from whoever paid. A list
+    without any good row is no answer.
+    """
+    if not isinstance(rows, list):
+        return output_rows(call, body, rows), ()
+    outputs: list[Output] = []
+    unreadable: list[str] = []
+    for number, row in enumerate(rows):
+        try:
+            outputs += listed_outputs(call, body, [row], path="$.results")
+        except ResponseFormatError as error:
+            unreadable.append(error.reason.replace("$.results[0]", f"$.results[{number}]"))
+    if unreadable and not outputs:
+        raise ResponseFormatError(call, "; ".join(unreadable[:5]))
+    return tuple(sorted(outputs, key=lambda each: each.key)), tuple(unreadable)
 
 
 def output_rows(
@@ -258,6 +282,7 @@ def _build() -> Converter:
             summary=override(struct_hook=_exactly(dict)),
             attachments=override(omit=True),
             identities=override(omit=True),
+            unreadable=override(omit=True),
         ),
     )
     for kind, hooks in _TOLERANT:

@@ -39,6 +39,7 @@ from piktid_async.models.jobs import TERMINAL
 from piktid_async.models.notifications import AckMode, WireNotification
 from piktid_async.protocol.loans import Loans, Outcome
 from piktid_async.protocol.progress import Patience, Tracker, TrackerKey
+from piktid_async.protocol.seen import States
 from piktid_async.types import NoteId
 
 HANDLED: Final = 0
@@ -84,7 +85,7 @@ class Dispatcher:
         self._open: dict[TrackerKey, Tracker] = {}
         self._ended_held: WeakValueDictionary[TrackerKey, Tracker] = WeakValueDictionary()
         self._closed: OrderedDict[TrackerKey, None] = OrderedDict()
-        self._seen: dict[NoteId, int] = {}
+        self._seen: States = States(HANDLED)
         self._loans = Loans()
         self._backlog: OrderedDict[NoteId, WireNotification] = OrderedDict()
         self._feeds: list[Subscription] = []
@@ -125,24 +126,18 @@ class Dispatcher:
     def adopt(self, tracker: Tracker, now: float) -> Tracker:
         """Follow a job from now on; return the tracker that counts, an older one if there is."""
         known = self._tracker(tracker.key)
-        if known is not None:
+        # One that could not be followed may be tried again.
+        if known is not None and known.failure is None:
             return known
-        self._open[tracker.key] = tracker
-        self._closed.pop(tracker.key, None)
         tracker.check_at = now + self.patience.first
-        early = [wire for wire in self._backlog.values() if self._find(wire) is tracker]
-        for wire in early:
-            tracker.notified(wire)
-            state = self._seen.get(wire.id)
-            if state != LENT:
-                del self._backlog[wire.id]
-            if state not in (LENT, HANDLED):
-                self._settle(wire, owned=True, otherwise=KEPT)
+        self._seat(tracker)
         self._touch(tracker)
         return tracker
 
     def touched(self, tracker: Tracker) -> None:
         """Note that the shell has merged an answer into the tracker."""
+        if tracker.place != tracker.key and self._open.get(tracker.key) is tracker:
+            self._move(tracker)
         self._touch(tracker)
 
     def resync(self, now: float) -> None:
@@ -249,9 +244,15 @@ class Dispatcher:
         """Whether the job is, or was, one of this session."""
         return job_id in self._open or job_id in self._closed or bool(self._generations(job_id))
 
+    def follows(self, key: TrackerKey) -> bool:
+        """Whether this very job, or generation of a conversation, is or was one of this session."""
+        return key in self._open or key in self._closed
+
     def next_generation(self, job_id: str) -> int:
-        """Return the first index of a conversation that this session has not followed."""
-        return max(self._generations(job_id), default=-1) + 1
+        """Return the first index of a conversation that this session has not heard of."""
+        keys = (_generation_key(wire) for wire in self._backlog.values())
+        heard = [key[1] for key in keys if isinstance(key, tuple) and key[0] == job_id]
+        return max([-1, *heard, *self._generations(job_id)]) + 1
 
     def unknown_jobs(self) -> list[str]:
         """Job ids of notifications that belong to nobody here, oldest first."""
@@ -276,8 +277,30 @@ class Dispatcher:
 
     def _generations(self, job_id: str) -> list[int]:
         keys = (key for keys in (self._open, self._closed) for key in keys)
-        found = (key[1] for key in keys if isinstance(key, tuple) and key[0] == job_id)
-        return [index for index in found if index is not None]
+        return [key[1] for key in keys if isinstance(key, tuple) and key[0] == job_id]
+
+    def _seat(self, tracker: Tracker) -> None:
+        """Let a tracker have the notifications of its key, with those that came early."""
+        self._open[tracker.key] = tracker
+        self._closed.pop(tracker.key, None)
+        early = [wire for wire in self._backlog.values() if self._find(wire) is tracker]
+        for wire in early:
+            tracker.notified(wire)
+            state = self._seen.get(wire.id)
+            if state != LENT:
+                del self._backlog[wire.id]
+            if state not in (LENT, HANDLED):
+                self._settle(wire, owned=True, otherwise=KEPT)
+
+    def _move(self, tracker: Tracker) -> None:
+        """Give a tracker the key that it has turned out to have.
+
+        If another has it already, events go there: this one lives on results alone.
+        """
+        if tracker.place not in self._open:
+            del self._open[tracker.key]
+            tracker.moved()
+            self._seat(tracker)
 
     def _touch(self, tracker: Tracker) -> None:
         self._changed[tracker] = None
@@ -337,10 +360,7 @@ class Dispatcher:
 
     def _forget(self) -> None:
         """Forget the oldest tenth of what was seen, except what feeds still work on."""
-        surplus = [note_id for note_id, state in self._seen.items() if state != LENT]
-        for note_id in surplus[: self._seen_limit // 10]:
-            if note_id not in self._backlog:
-                del self._seen[note_id]
+        self._seen.forget(keep=lambda each, state: state == LENT or each in self._backlog)
 
 
 def _ends_its_job(wire: WireNotification) -> bool:

@@ -10,7 +10,8 @@ from piktid_async.errors import (
     StatusError,
 )
 
-# The server may have acted before it answered so. Every other 4xx is a plain refusal.
+# The server may have acted before it answered so. Every other 4xx is a plain refusal; a redirect
+# is none: it may lead to what was made.
 AMBIGUOUS = frozenset({408, 409})
 
 
@@ -22,6 +23,6 @@ def certainly_not_taken(error: PiktidError) -> bool:
         case ServerError() | ResponseFormatError():
             return False
         case StatusError():
-            return error.status not in AMBIGUOUS
+            return 400 <= error.status < 500 and error.status not in AMBIGUOUS
         case _:
             return True

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
-
 from piktid_async.errors import ResponseFormatError
 from piktid_async.models.notifications import WireNotification
+from piktid_async.protocol.parsing import parsed
 from piktid_async.protocol.sse import ServerSentEvent
 
 
@@ -41,27 +40,23 @@ def read_webhook(body: bytes) -> WireNotification:
     The body of a `ping` is not documented: one that has no id gets `NO_ID`, and its name may
     also be called `event` or `type`.
     """
-    value = _loaded(body)
+    value = parsed("notification", body)
     if isinstance(value, dict):
         names = [value.get(key) for key in ("name", "event", "type")]
         if PING in names and not value.get("id"):
-            return WireNotification(NO_ID, PING, 0.0, None, value.get("data") or {})
-    return _notification(value)
+            data = value.get("data")
+            told = data if isinstance(data, dict) else {}
+            return WireNotification(NO_ID, PING, 0.0, None, told)
+    return notification_of(value)
 
 
 def read_notification(text: str | bytes) -> WireNotification:
     """Check the outer shape of one notification and find its job."""
-    return _notification(_loaded(text))
+    return notification_of(parsed("notification", text))
 
 
-def _loaded(text: str | bytes) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ResponseFormatError("notification", f"not JSON ({error.msg})") from None
-
-
-def _notification(value: Any) -> WireNotification:
+def notification_of(value: Any) -> WireNotification:
+    """Check the outer shape of one notification that is parsed already."""
     try:
         note_id, name, data = value["id"], value["name"], value.get("data")
         timestamp = value.get("timestamp")

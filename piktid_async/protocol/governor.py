@@ -82,6 +82,11 @@ class Governor:
             self.quota.answered(place.grant, -math.inf, None)
             place.grant = None
 
+    def abandoned(self, now: float) -> None:
+        """Forget who waits and what is under way: the answers will come to another process."""
+        self._lanes.clear()
+        self.quota.abandoned(now)
+
     def due(self, now: float) -> Iterator[Place]:
         """Grant and yield every place whose turn it is."""
         shut: set[str] = set()

@@ -17,7 +17,7 @@ from typing import ClassVar, TypeAlias
 
 import attrs
 
-from piktid_async.errors import PiktidError
+from piktid_async.errors import InvalidRequestError, PiktidError
 from piktid_async.models.jobs import (
     SETTLED,
     TERMINAL,
@@ -33,8 +33,11 @@ from piktid_async.types import Json, redact_text
 ENDS_BY_STATUS = frozenset(
     {"garment_recolor", "create_packshot", "flat_2_model", "identity_creation", "model_swap"}
 )
+CONVERSATION = "edit_chat"
+"""The kind that does not: see `generation`."""
+KINDS = ENDS_BY_STATUS | {CONVERSATION}
 
-TrackerKey: TypeAlias = str | tuple[str, int | None]
+TrackerKey: TypeAlias = str | tuple[str, int]
 """What notifications are routed by: the job's id, or that and the index of a generation."""
 
 FIRST_VISIBLE_CHECK = 1.0
@@ -104,6 +107,14 @@ class Tracker:
         """What notifications find this job by."""
         return self.job_id
 
+    @property
+    def place(self) -> TrackerKey:
+        """The key that it should have by what is known now."""
+        return self.key
+
+    def moved(self) -> None:
+        """Take the key of its place."""
+
     def owns(self, output: Output) -> bool:
         """Whether an output of the job's results is of this picture."""
         return output.job_id == self.job_id
@@ -141,11 +152,23 @@ class Tracker:
 
     def status_read(self, status: JobStatus, now: float, patience: Patience) -> None:
         """Take in the answer of a status call."""
+        self.kind_read(status.job_type)
         before = (self.status, self.processed)
         self._merge(
             status.status, status.processed_images, status.total_images, status.error_message
         )
         self.checked(now, patience, news=before != (self.status, self.processed))
+
+    def kind_read(self, kind: str | None) -> None:
+        """Compare the kind with what the service says; each has its own end, and its own images.
+
+        A name that is not known says nothing: the service may have another for the same kind.
+        """
+        if kind in KINDS and kind != self.kind:
+            self.failure = InvalidRequestError(
+                "kind",
+                f"job {self.job_id} is of kind {kind!r}, not {self.kind!r}: pick it up as that",
+            )
 
     def checked(self, now: float, patience: Patience, *, news: bool) -> None:
         """Set the time of the next check, later each time that one brings no news."""
@@ -160,8 +183,9 @@ class Tracker:
         self.check_at = now + min(pause, max(0.0, self.invisible_until - now))
         self.checks += 1
 
-    def results_read(self, status: str, rows: tuple[Output, ...]) -> None:
+    def results_read(self, status: str, rows: tuple[Output, ...], kind: str | None = None) -> None:
         """Take in the answer of a results call, partial or not."""
+        self.kind_read(kind)
         settled = {row.key: row for row in rows if row.status in SETTLED}
         # They say more than the events do, such as the engine, and their links are fresh.
         self._look().update(settled)

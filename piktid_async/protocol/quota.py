@@ -81,6 +81,12 @@ class Quota:
         if job_id is not None and grant.pooled:
             self._jobs[job_id] = None
 
+    def abandoned(self, now: float) -> None:
+        """Date what is under way: whoever waits for its answer is in another process."""
+        for grant in (each for grants in self._grants.values() for each in grants):
+            grant.at = min(grant.at, now)
+        self._under_way.clear()
+
     def in_doubt(self, grant: Grant, now: float) -> None:
         """Date the grant, and hold its slot for the job that may have been made."""
         grant.at = now

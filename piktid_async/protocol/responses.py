@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import orjson
-
 from piktid_async.errors import (
     ActiveJobLimitError,
     AuthenticationError,
@@ -24,6 +22,7 @@ from piktid_async.errors import (
     StatusError,
 )
 from piktid_async.protocol.messages import Request, Response
+from piktid_async.protocol.parsing import parsed
 from piktid_async.types import Json, JsonObject, redact_text
 
 LONGEST_MESSAGE = 500
@@ -42,11 +41,7 @@ _BY_STATUS: Mapping[int, type[StatusError]] = {
 def read_json(request: Request, response: Response) -> Json:
     """Return the parsed body of a success, or raise what the status means."""
     raise_for_status(request, response)
-    try:
-        value: Json = orjson.loads(response.body)
-    except orjson.JSONDecodeError as error:
-        raise ResponseFormatError(request.call, f"not JSON ({error.msg})") from None
-    return value
+    return parsed(request.call, response.body)
 
 
 def read_object(request: Request, response: Response) -> JsonObject:
@@ -75,9 +70,13 @@ def error_for(call: str, response: Response) -> StatusError:
         kind = _kind_of_429(message)
     elif response.status >= 500:
         kind = ServerError
-    return (kind or StatusError)(
+    error = (kind or StatusError)(
         response.status, call, message, _retry_after(response.headers), body
     )
+    if response.status == 408:
+        # Too slow in coming, as on a connection that had been idle: nothing is wrong with it.
+        error.retryable = True
+    return error
 
 
 def _kind_of_429(message: str) -> type[StatusError]:
@@ -111,10 +110,9 @@ def _field_message(detail: JsonObject) -> str:
 
 def _json_or_none(body: bytes) -> Json:
     try:
-        value: Json = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return parsed("", body)
+    except ResponseFormatError:
         return None
-    return value
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -61,9 +61,22 @@ def verify(body: bytes, headers: Headers, secrets: Iterable[str]) -> None:
 def values(headers: Headers, name: str) -> Iterator[str]:
     """Yield every value of a header, however its name is written."""
     wanted = name.lower()
-    for key, value in headers.items() if hasattr(headers, "items") else headers:
+    for key, value in _pairs(headers):
         if _text(key).lower() == wanted:
             yield _text(value)
+
+
+def _pairs(headers: Headers) -> list[tuple[str | bytes, str | bytes]]:
+    try:
+        return [
+            (key, value)
+            for key, value in (headers.items() if hasattr(headers, "items") else headers)
+        ]
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "headers are a mapping of names to values, or pairs of them, "
+            f"not {type(headers).__name__}"
+        ) from None
 
 
 def _signature(headers: Headers) -> str:
@@ -79,5 +92,11 @@ def _signature(headers: Headers) -> str:
     return found[0]
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"names and values of headers are texts or bytes, not {type(value).__name__}"
+        )
+    return value

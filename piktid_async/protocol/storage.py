@@ -14,6 +14,8 @@ STORAGE_CALL = "PUT <signed URL>"
 
 # Two fields are wanted, and the others echo the signature: no XML parser is needed for that.
 _FIELD = re.compile(rb"<(Code|Message)>([^<]{0,300})</\1>")
+# A 400 by its number, but nothing is wrong with the request: its bytes came too slowly.
+_TOO_SLOW = b"RequestTimeout"
 
 
 def storage_error(response: Response) -> StatusError:
@@ -22,4 +24,5 @@ def storage_error(response: Response) -> StatusError:
     found: dict[bytes, bytes] = dict(_FIELD.findall(response.body[:65536]))
     words = [found[name] for name in (b"Code", b"Message") if name in found]
     error.message = redact_text(b": ".join(words).decode("utf-8", "replace")) or error.message
+    error.retryable = error.retryable or found.get(b"Code") == _TOO_SLOW
     return error

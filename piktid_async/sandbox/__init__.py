@@ -5,10 +5,10 @@ result images. Point a program at `Sandbox.url` with `Sandbox.token`; nothing el
 Vtryon's Recolor API has two origins more: see `Sandbox.vtryon_url` and `Sandbox.vtryon_key`.
 """
 
-from piktid_async.sandbox.books import Books, JobFacts
+from piktid_async.sandbox.books import Books, JobFacts, OutputFacts
 from piktid_async.sandbox.faults import Faults
 from piktid_async.sandbox.server import Sandbox
 from piktid_async.sandbox.settings import SandboxLimits
 from piktid_async.sandbox.vtryon import VtryonBooks
 
-__all__ = ["Books", "Faults", "JobFacts", "Sandbox", "SandboxLimits", "VtryonBooks"]
+__all__ = ["Books", "Faults", "JobFacts", "OutputFacts", "Sandbox", "SandboxLimits", "VtryonBooks"]

@@ -63,12 +63,24 @@ async def json_object(request: web.Request, *, optional: bool = False) -> JsonOb
     return body
 
 
-async def send_blocks(
-    request: web.Request, response: web.StreamResponse, blocks: AsyncGenerator[bytes, None]
-) -> web.StreamResponse:
-    """Send a body block by block."""
-    async with aclosing(blocks):
-        await response.prepare(request)
-        async for block in blocks:
-            await response.write(block)
-    return response
+class Streamed(web.StreamResponse):
+    """An answer whose body is made block by block, while it is sent."""
+
+    def __init__(
+        self,
+        blocks: AsyncGenerator[bytes, None],
+        *,
+        size: int | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status=status, headers=headers)
+        self.blocks: AsyncGenerator[bytes, None] = blocks
+        self.content_length = size
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body, and end it."""
+        async with aclosing(self.blocks) as blocks:
+            async for block in blocks:
+                await self.write(block)
+        await super().write_eof(data)

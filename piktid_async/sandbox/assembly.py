@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import attrs
@@ -11,15 +12,17 @@ from piktid_async.sandbox.books import Books
 from piktid_async.sandbox.faults import Faults
 from piktid_async.sandbox.identities import IdentityBook
 from piktid_async.sandbox.jobs import JobRunner
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.limits import Limiter
 from piktid_async.sandbox.making import Maker
 from piktid_async.sandbox.middleware import Gate
 from piktid_async.sandbox.notifications import NotificationBoard
-from piktid_async.sandbox.origin import Origin
+from piktid_async.sandbox.origin import Common, Origin
 from piktid_async.sandbox.rendering import Renderer
 from piktid_async.sandbox.routes_account import AssetRoutes, BillingRoutes, ProjectGalleryRoutes
 from piktid_async.sandbox.routes_batch import BatchRoutes
 from piktid_async.sandbox.routes_downloads import DownloadRoutes
+from piktid_async.sandbox.routes_faults import FaultRoutes
 from piktid_async.sandbox.routes_identities import IdentityRoutes
 from piktid_async.sandbox.routes_images import ImageRoutes
 from piktid_async.sandbox.routes_jobs import JobRoutes
@@ -44,6 +47,8 @@ from piktid_async.sandbox.webhooks import WebhookSender
 class Parts:
     """What can be opened and closed, and what a `Sandbox` lets its user reach."""
 
+    ledger: Ledger
+    account: Account
     board: NotificationBoard
     streams: Streams
     webhooks: WebhookSender
@@ -58,46 +63,86 @@ class Parts:
     vtryon: Vtryon
     books: Books
 
-    async def open(self, settings: Settings, stack: AsyncExitStack) -> None:
-        """Listen on both origins.
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """What listens."""
+        return self.api, self.storage_origin, self.vtryon.api, self.vtryon.files
+
+    def open(self, settings: Settings, stack: AsyncExitStack) -> None:
+        """Open what outlives a restart, and read what was kept; `stack` closes it."""
+        self.ledger.keep("ports", self._ports, self._reuse_ports)
+        stack.callback(self.ledger.close)
+        if settings.state is not None:
+            self.ledger.open(settings.state)
+        self.spool.open(settings.state and settings.state / "files")
+        stack.callback(self.spool.close)
+        self.account.restore()
+        self.board.restore()
+        stack.push_async_callback(self.renderer.close)
+        for origin in self.origins:
+            stack.callback(origin.release)
+
+    async def run(self, settings: Settings, stack: AsyncExitStack) -> None:
+        """Listen on all origins, and go on with what a restart has interrupted.
 
         `stack` closes in the opposite order: the webhook and the streams end, then both origins,
         then the jobs.
         """
-        self.spool.open()
-        stack.callback(self.spool.close)
+        self.board.open()
         await self.vtryon.open(stack)
-        stack.push_async_callback(self.renderer.close)
         stack.push_async_callback(self.runner.close)
         stack.push_async_callback(self.identities.close)
         stack.push_async_callback(self.storage_origin.stop)
-        await self.storage_origin.start(settings.host, 0)
+        await self.storage_origin.start(settings.host)
         self.storage.origin = self.storage_origin.url
         stack.push_async_callback(self.api.stop)
         await self.api.start(settings.host, settings.port)
         stack.callback(self.board.close)
         stack.push_async_callback(self.webhooks.close)
+        self.webhooks.resume()
+        self.runner.resume()
+        self.identities.resume()
+        self.ledger.touch()
+        self.ledger.commit()
+
+    def _ports(self) -> list[int]:
+        return [origin.port for origin in self.origins]
+
+    def _reuse_ports(self, ports: list[int]) -> None:
+        for origin, port in zip(self.origins, ports, strict=True):
+            origin.former_port = port
+
+    async def kill(self) -> None:
+        """Reset every connection, and let every port refuse new ones."""
+        for origin in self.origins:
+            await origin.kill()
 
 
-def build(settings: Settings, faults: Faults) -> Parts:
-    """Make the parts of one sandbox; two sandboxes share none."""
-    account = Account(settings.credits)
-    board = NotificationBoard(retention=settings.retention, faults=faults)
+def build(settings: Settings, faults: Faults, restart: Callable[[], None]) -> Parts:
+    """Make the parts of one sandbox; two sandboxes share none. A fault may call `restart`."""
+    ledger = Ledger()
+    common = Common(
+        faults=faults, ledger=ledger, restart=restart, request_delay=settings.request_delay
+    )
+    account = Account(settings.credits, ledger)
+    board = NotificationBoard(retention=settings.retention, faults=faults, ledger=ledger)
     streams = Streams(board=board, faults=faults, keepalive=settings.keepalive)
-    webhooks = WebhookSender(board=board, faults=faults)
+    webhooks = WebhookSender(board=board, faults=faults, ledger=ledger)
     tokens = TokenBook(
         permanent=settings.token,
         login_life=settings.login_life,
         refresh_life=2 * settings.login_life,
+        ledger=ledger,
     )
     gate = Gate(tokens=tokens)
-    spool = Spool()
-    vtryon = Vtryon(settings=settings, spool=spool, faults=faults)
+    spool = Spool(ledger)
+    vtryon = Vtryon(settings=settings, spool=spool, common=common)
     storage = Storage(
         spool=spool,
         faults=faults,
         url_life=settings.url_life,
         max_upload_bytes=settings.max_upload_bytes,
+        ledger=ledger,
     )
     renderer = Renderer(spool=spool, scale=settings.image_scale, enabled=settings.render)
     runner = JobRunner(
@@ -130,6 +175,7 @@ def build(settings: Settings, faults: Faults) -> Parts:
         faults=faults,
         seconds=settings.seconds_per_image,
         slots=settings.limits.identities if settings.limits is not None else None,
+        ledger=ledger,
     )
     tables = (
         ProjectRoutes(account=account, storage=storage),
@@ -139,7 +185,7 @@ def build(settings: Settings, faults: Faults) -> Parts:
         JobRoutes(
             account=account, storage=storage, faults=faults, visible_after=settings.visible_after
         ),
-        DownloadRoutes(account=account, storage=storage, url_life=settings.url_life),
+        DownloadRoutes(account=account, storage=storage, url_life=settings.url_life, ledger=ledger),
         NotificationRoutes(board=board, streams=streams, faults=faults),
         WebhookRoutes(webhooks),
         IdentityRoutes(
@@ -151,7 +197,8 @@ def build(settings: Settings, faults: Faults) -> Parts:
             faults=faults,
             max_upload_bytes=settings.max_upload_bytes,
         ),
-        PresetRoutes(lookup=desk.lookup),
+        FaultRoutes(faults),
+        PresetRoutes(lookup=desk.lookup, ledger=ledger),
         AssetRoutes(account=account, storage=storage),
         ProjectGalleryRoutes(account=account, storage=storage),
         BillingRoutes(account=account),
@@ -159,7 +206,14 @@ def build(settings: Settings, faults: Faults) -> Parts:
             account=account, tokens=tokens, email=settings.email, password=settings.password
         ),
     )
+    api = Origin(
+        [route for routes in tables for route in routes.table()],
+        gate.middleware,
+        common=common,
+    )
     return Parts(
+        ledger=ledger,
+        account=account,
         board=board,
         streams=streams,
         webhooks=webhooks,
@@ -170,20 +224,18 @@ def build(settings: Settings, faults: Faults) -> Parts:
         identities=identities,
         tokens=tokens,
         storage_origin=Origin(
-            [web.route("*", "/{key:.*}", storage.handle)], request_delay=settings.request_delay
+            [web.route("*", "/{key:.*}", storage.handle)],
+            common=common,
+            place=lambda _: "storage",
         ),
-        api=Origin(
-            [route for routes in tables for route in routes.table()],
-            gate.middleware,
-            request_delay=settings.request_delay,
-        ),
+        api=api,
         vtryon=vtryon,
         books=Books(
             account=account,
             board=board,
             storage=storage,
             streams=streams,
-            gate=gate,
+            requests=api.requests,
             webhooks=webhooks,
             vtryon=vtryon.books,
         ),

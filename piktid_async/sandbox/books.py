@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import attrs
 
-from piktid_async.sandbox.middleware import Gate
-from piktid_async.sandbox.notifications import NotificationBoard
-from piktid_async.sandbox.state import Account, Job
+from piktid_async.sandbox.notifications import Gone, NotificationBoard
+from piktid_async.sandbox.state import Account, Job, Output
 from piktid_async.sandbox.storage import Storage
 from piktid_async.sandbox.stream import Streams
 from piktid_async.sandbox.vtryon import VtryonBooks
@@ -34,6 +34,23 @@ class JobFacts:
     error_message: str | None
 
 
+@attrs.frozen(kw_only=True)
+class OutputFacts:
+    """One version of one output, as it was when the books were read."""
+
+    job_id: str
+    image_index: int
+    group_index: int
+    version: int
+    status: str
+    credits: float
+    """What was taken for it."""
+    sha256: str | None
+    """Of the image in full size; None while there is none, and after the sandbox has stopped."""
+    inputs: tuple[str, ...]
+    """File ids of the images that it was made from."""
+
+
 class Books:
     """A read-only view of one sandbox; still readable after it has stopped."""
 
@@ -44,7 +61,7 @@ class Books:
         board: NotificationBoard,
         storage: Storage,
         streams: Streams,
-        gate: Gate,
+        requests: Mapping[str, int],
         webhooks: WebhookSender,
         vtryon: VtryonBooks,
     ) -> None:
@@ -52,7 +69,7 @@ class Books:
         self._board = board
         self._storage = storage
         self._streams = streams
-        self._gate = gate
+        self._requests = requests
         self._webhooks = webhooks
         self.vtryon: VtryonBooks = vtryon
         """The second service."""
@@ -61,6 +78,18 @@ class Books:
     def jobs(self) -> Mapping[str, JobFacts]:
         """Every job ever made, by its id, oldest first."""
         return {job_id: _facts(job) for job_id, job in self._account.jobs.items()}
+
+    @property
+    def outputs(self) -> tuple[OutputFacts, ...]:
+        """Every version of every output that was ever asked for, in that order by job."""
+        jobs = self._account.jobs.values()
+        return tuple(self._made(job, output) for job in jobs for output in job.history)
+
+    @property
+    def uploads(self) -> Mapping[str, str | None]:
+        """SHA-256 of every upload by its file id; None if it never arrived, or when all is over."""
+        tickets = self._account.uploads.values()
+        return {ticket.file_id: self._digest(ticket.object_key) for ticket in tickets}
 
     @property
     def jobs_created(self) -> int:
@@ -91,6 +120,14 @@ class Books:
     def acknowledged(self) -> tuple[int, ...]:
         """Ids of the notifications that were deleted, in that order."""
         return tuple(self._board.acknowledged)
+
+    @property
+    def notifications_gone(self) -> Mapping[int, Gone]:
+        """Why the notifications are gone that were never acknowledged, by their ids.
+
+        A fault has `dropped` them, or `deleted` them in somebody else's name, or they `expired`.
+        """
+        return MappingProxyType(self._board.gone)
 
     @property
     def stream_connections(self) -> int:
@@ -125,7 +162,23 @@ class Books:
     @property
     def api_requests(self) -> Mapping[str, int]:
         """How often each route was asked, as `"GET /jobs/{job_id}/status"`; refusals count."""
-        return MappingProxyType(self._gate.requests)
+        return MappingProxyType(self._requests)
+
+    def _made(self, job: Job, output: Output) -> OutputFacts:
+        return OutputFacts(
+            job_id=job.job_id,
+            image_index=output.image_index,
+            group_index=output.group_index,
+            version=output.version,
+            status=output.status,
+            credits=output.shot.credits if output.settled and output.full_key else 0.0,
+            sha256=self._digest(output.full_key),
+            inputs=tuple(source.file_id for source in output.shot.sources),
+        )
+
+    def _digest(self, key: str | None) -> str | None:
+        stored = self._storage.spool.find(key) if key is not None else None
+        return None if stored is None else hashlib.sha256(stored.path.read_bytes()).hexdigest()
 
 
 def _facts(job: Job) -> JobFacts:

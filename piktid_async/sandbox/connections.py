@@ -30,6 +30,11 @@ class Connections:
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
 
+    def reset(self) -> None:
+        """Reset every connection that is still there."""
+        for transport in list(self._known):
+            _reset(transport)
+
 
 def hang_up(request: web.BaseRequest) -> None:
     """Close the connection once what was written has gone out, without ending the response."""
@@ -39,10 +44,15 @@ def hang_up(request: web.BaseRequest) -> None:
 
 def reset(request: web.BaseRequest) -> web.Response:
     """Close the connection with a TCP reset; return a response that nobody will get."""
-    transport = request.transport
-    if transport is not None:
-        # Lingering for zero seconds is how a program asks its kernel for a RST.
-        linger = struct.pack("ii", 1, 0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        transport.abort()
+    if request.transport is not None:
+        _reset(request.transport)
     return web.Response()
+
+
+def _reset(transport: asyncio.BaseTransport) -> None:
+    if not isinstance(transport, asyncio.WriteTransport) or transport.is_closing():
+        return
+    # Lingering for zero seconds is how a program asks its kernel for a RST.
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()

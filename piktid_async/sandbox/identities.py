@@ -12,6 +12,7 @@ import attrs
 
 from piktid_async.sandbox.answers import refuse
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.notifications import NotificationBoard
 from piktid_async.sandbox.orders import Drawing, Order, Shot
 from piktid_async.sandbox.state import Account, Job
@@ -40,6 +41,8 @@ class Identity:
     error_message: str | None = None
     draft: int | None = None
     """The image result that it was promoted from."""
+    job_id: str = ""
+    """The job that stands for its preparation."""
     povs: dict[int, str] = attrs.field(factory=dict)
     """Where the storage keeps the points of view that were put in by hand."""
 
@@ -55,13 +58,19 @@ class IdentityBook:
         faults: Faults,
         seconds: float,
         slots: int | None,
+        ledger: Ledger,
     ) -> None:
+        ledger.keep("identities", self.own, self._restore)
+        self._ledger = ledger
         self._account = account
         self._board = board
         self._faults = faults
         self._seconds = seconds
         self._slots = slots
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _restore(self, identities: list[Identity]) -> None:
+        self._account.identities |= {each.code: each for each in identities}
 
     def own(self) -> list[Identity]:
         """List the account's own identities, oldest first."""
@@ -129,10 +138,16 @@ class IdentityBook:
         order = Order(kind=PREPARATION, project=None, shots=(shot,), model="auto")
         job = self._account.add_job(order)
         job.answered = time.monotonic()
-        task = asyncio.create_task(self._run(identity, job), name=f"sandbox {identity.code}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        identity.job_id = job.job_id
+        self._spawn(identity, job)
         return job
+
+    def resume(self) -> None:
+        """Go on with what `close` has stopped."""
+        for identity in self.own():
+            job = self._account.jobs.get(identity.job_id)
+            if job is not None and identity.status in ("pending", "processing"):
+                self._spawn(identity, job)
 
     async def close(self) -> None:
         """Stop every preparation where it is."""
@@ -140,6 +155,11 @@ class IdentityBook:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(self, identity: Identity, job: Job) -> None:
+        task = asyncio.create_task(self._run(identity, job), name=f"sandbox {identity.code}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, identity: Identity, job: Job) -> None:
         await asyncio.sleep(self._seconds / 2)
@@ -160,6 +180,8 @@ class IdentityBook:
     def _report(self, identity: Identity, job: Job) -> None:
         identity.updated = job.updated = time.time()
         job.history[0].updated = job.updated
+        self._account.save(job)
+        self._ledger.touch("identities")
         # The documents name the event, and not what is in it: these keys are invented.
         data: dict[str, Any] = {
             "id_task": job.job_id,

@@ -7,12 +7,14 @@ after the other, because each goes on from what the one before it has left.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import weakref
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.identities import PREPARATION
 from piktid_async.sandbox.making import Maker
 from piktid_async.sandbox.notifications import NotificationBoard
 from piktid_async.sandbox.state import Account, Job, Output
@@ -63,6 +65,12 @@ class JobRunner:
         if job.conversation or not job.active:
             self._account.charge(job)
 
+    def resume(self) -> None:
+        """Go on with what `close` has stopped."""
+        for job in self._account.jobs.values():
+            if job.request.kind != PREPARATION:
+                self._resume(job)
+
     async def close(self) -> None:
         """Stop every job where it is."""
         tasks = list(self._tasks)
@@ -75,12 +83,26 @@ class JobRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _resume(self, job: Job) -> None:
+        waiting = [output for output in job.history if not output.ended]
+        if job.conversation:
+            for _, generation in itertools.groupby(waiting, key=lambda each: each.image_index):
+                self.go_on(job, generation)
+        elif job.status in ("pending", "processing"):
+            self._spawn(self._run(job), job)
+        else:
+            for output in waiting:
+                self.remake(job, output)
+            if job.post_processing_status == "processing":
+                self._spawn(self._post_process(job), job)
+
     async def _run(self, job: Job) -> None:
+        waiting = [output for output in job.history if not output.ended]
         job.status = "processing"
         if job.request.post_process:
             job.post_processing_status = "pending"
         self._report(job)
-        for output in list(job.history):
+        for output in waiting:
             await self._make(job, output)
             self._report(job)
         await self._finish(job)
@@ -121,10 +143,14 @@ class JobRunner:
             self._post_processed(job)
         self._report(job)
         if later and job.status == "completed":
-            await asyncio.sleep(self._post_process_seconds)
-            # No event is documented for it, so none is sent: only the status tells.
-            self._post_processed(job)
-            job.updated = time.time()
+            await self._post_process(job)
+
+    async def _post_process(self, job: Job) -> None:
+        await asyncio.sleep(self._post_process_seconds)
+        # No event is documented for it, so none is sent: only the status tells.
+        self._post_processed(job)
+        job.updated = time.time()
+        self._account.save(job)
 
     def _post_processed(self, job: Job) -> None:
         if job.status != "completed" or not job.request.post_process:
@@ -136,6 +162,7 @@ class JobRunner:
 
     def _report(self, job: Job) -> None:
         job.updated = time.time()
+        self._account.save(job)
         data: dict[str, Any] = {
             "id_task": job.job_id,
             "status": job.status,
@@ -147,6 +174,7 @@ class JobRunner:
         self._board.emit("batch_edit", data)
 
     def _announce(self, job: Job, output: Output) -> None:
+        self._account.save(job)
         data: dict[str, Any] = {
             "id_task": job.job_id,
             "image_index": output.image_index,

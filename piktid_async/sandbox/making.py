@@ -63,7 +63,8 @@ class Maker:
         self._given_up[output] = asyncio.Event()
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if stuck else self._seconds_per_image):
+                most = self._faults.stuck_seconds if stuck else self._seconds_per_image
+                async with asyncio.timeout(most):
                     await self._given_up[output].wait()
         finally:
             del self._given_up[output]

@@ -10,25 +10,30 @@ from aiohttp import web
 
 from piktid_async.sandbox.answers import ApiError, json_answer, refuse
 from piktid_async.sandbox.connections import Connections
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.tokens import TokenBook
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STREAM_PATH = "/notifications/events"
+CONTROL_PATH = "/_sandbox/faults"
 _NO_TOKEN_NEEDED = {"/auth/login", "/auth/refresh", "/download/{token}"}
 
 
 class Traffic:
-    """Knows the requests in progress and every connection that carried one."""
+    """Counts requests; knows those in progress, and every connection that carried one."""
 
-    def __init__(self, *, request_delay: float) -> None:
+    def __init__(self, *, request_delay: float, place: Callable[[web.Request], str]) -> None:
         self._request_delay = request_delay
+        self._place = place
+        self.requests: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[object]] = set()
         self._connections = Connections()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Keep track of the request, and let it wait as long as was asked for."""
+        self.requests[f"{request.method} {self._place(request)}"] += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -42,6 +47,10 @@ class Traffic:
         finally:
             self._tasks.discard(task)
 
+    def reset(self) -> None:
+        """Reset every connection."""
+        self._connections.reset()
+
     async def close(self) -> None:
         """End what a stopped server has left: handlers, and connections nobody reads."""
         tasks = list(self._tasks)
@@ -52,20 +61,35 @@ class Traffic:
         await asyncio.sleep(0)  # an aborted transport closes its socket in the next step
 
 
+class Bookkeeping:
+    """Has everything that a request has changed written down before it is answered."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Write after the handler, whatever came of it."""
+        try:
+            return await handler(request)
+        finally:
+            if request.method != "GET":
+                self._ledger.touch()
+            self._ledger.commit()
+
+
 class Gate:
-    """Counts API requests, checks the token, and turns errors into JSON."""
+    """Checks the token, and turns errors into JSON."""
 
     def __init__(self, *, tokens: TokenBook) -> None:
         self._tokens = tokens
-        self.requests: Counter[str] = Counter()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request with the right token through."""
-        route = _route(request)
-        self.requests[f"{request.method} {route}"] += 1
+        asked = route(request)
         try:
-            if route not in _NO_TOKEN_NEEDED and not self._knows(request, route):
+            if asked not in _NO_TOKEN_NEEDED and not self._knows(request, asked):
                 raise refuse(401, "Invalid or missing token")
             return await handler(request)
         except ApiError as error:
@@ -73,14 +97,15 @@ class Gate:
         except web.HTTPException as error:
             return json_answer({"error": error.reason}, status=error.status)
 
-    def _knows(self, request: web.Request, route: str) -> bool:
+    def _knows(self, request: web.Request, asked: str) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             # A browser's EventSource cannot set headers, so the stream takes a query too.
-            token = request.query.get("token", "") if route == STREAM_PATH else ""
+            token = request.query.get("token", "") if asked == STREAM_PATH else ""
         return self._tokens.accepts(token)
 
 
-def _route(request: web.Request) -> str:
+def route(request: web.Request) -> str:
+    """Return the path of the route that a request goes to, such as `/jobs/{job_id}/status`."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "(unknown)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from piktid_async.sandbox.answers import JsonObject
@@ -71,8 +72,8 @@ def results_body(job: Job, storage: Storage) -> JsonObject:
     return body | _supplied(job, storage) if job.conversation else body
 
 
-def gallery_body(job: Job, storage: Storage, *, max_images: int) -> JsonObject:
-    """Describe a job as `GET /gallery/by-job` does: every output is listed."""
+def gallery_body(job: Job, storage: Storage, *, images: Iterable[Output]) -> JsonObject:
+    """Describe a job as `GET /gallery/by-job` does, with those of its images that are shown."""
     outputs = job.outputs
     return {
         "job_id": job.job_id,
@@ -86,7 +87,7 @@ def gallery_body(job: Job, storage: Storage, *, max_images: int) -> JsonObject:
         "total_images": len(outputs),
         "completed_images": job.successful,
         "failed_images": job.failed,
-        "images": [image_result(job, output, storage) for output in outputs[:max_images]],
+        "images": [image_result(job, output, storage) for output in images],
     }
 
 

@@ -19,6 +19,7 @@ from piktid_async.sandbox.answers import (
     refuse,
 )
 from piktid_async.sandbox.checks.fields import Fields
+from piktid_async.sandbox.gallery import Shown
 from piktid_async.sandbox.orders import Project, Upload
 from piktid_async.sandbox.paging import paged, query_choice, query_int, query_list
 from piktid_async.sandbox.state import Account, Output, iso
@@ -73,7 +74,7 @@ class AssetRoutes:
         fields.raise_problems()
         known = [each for each in ids if each in self.account.uploads]
         for asset_id in known:
-            self.account.uploads.pop(asset_id, None)
+            self.account.drop_upload(asset_id)
         failed = [each for each in ids if each not in known]
         return json_answer({"deleted_count": len(set(known)), "failed_ids": failed})
 
@@ -136,17 +137,16 @@ class ProjectGalleryRoutes:
             and (search in project.name.lower() or search in (project.key, str(project.number)))
         ]
         page, pagination = paged(request, projects)
-        statuses = query_list(request, "status")
-        rows = [self._shown(project, statuses, most) for project in page]
+        shown = Shown.asked_for(request)
+        rows = [self._shown(project, shown, most) for project in page]
         return json_answer({"pagination": pagination, "projects": rows})
 
-    def _shown(self, project: Project, statuses: set[str] | None, most: int) -> JsonObject:
-        jobs = [job for job in self.account.jobs.values() if job.request.project is project]
+    def _shown(self, project: Project, shown: Shown, most: int) -> JsonObject:
+        jobs = [job for job in self.account.jobs.values() if job.request.project == project]
         images = [
             payloads.image_result(job, output, self.storage)
             for job in jobs
-            for output in job.outputs
-            if statuses is None or output.status in statuses
+            for output in shown.of([job])
         ]
         return {
             "project_id": project.number,

@@ -10,13 +10,14 @@ import attrs
 from aiohttp import web
 
 from piktid_async.sandbox.answers import (
+    Streamed,
     invalid,
     json_answer,
     json_object,
     problem,
     refuse,
-    send_blocks,
 )
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.payloads import download_name
 from piktid_async.sandbox.routes_jobs import find_job
 from piktid_async.sandbox.spool import StoredObject
@@ -29,7 +30,7 @@ MAX_IMAGES = 100
 
 @attrs.frozen
 class _Ticket:
-    jobs: tuple[Job, ...]
+    job_ids: tuple[str, ...]
     expires: float
 
 
@@ -40,7 +41,12 @@ class DownloadRoutes:
     account: Account
     storage: Storage
     url_life: float
+    ledger: Ledger
     tickets: dict[str, _Ticket] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Have the tickets kept."""
+        self.ledger.keep("tickets", lambda: self.tickets, self.tickets.update)
 
     def table(self) -> list[web.RouteDef]:
         """List the routes."""
@@ -75,20 +81,20 @@ class DownloadRoutes:
         ticket = self.tickets.get(request.match_info["token"])
         if ticket is None or time.time() >= ticket.expires:
             raise refuse(404, "Download link not found or expired")
-        name = ticket.jobs[0].job_id if len(ticket.jobs) == 1 else "jobs"
-        response = web.StreamResponse(
+        jobs = tuple(self.account.jobs[job_id] for job_id in ticket.job_ids)
+        name = jobs[0].job_id if len(jobs) == 1 else "jobs"
+        return Streamed(
+            self.storage.spool.zip_blocks(self._members(jobs)),
             headers={
                 "Content-Type": "application/zip",
                 "Content-Disposition": f'attachment; filename="{name}.zip"',
-            }
+            },
         )
-        members = self._members(ticket.jobs)
-        return await send_blocks(request, response, self.storage.spool.zip_blocks(members))
 
     def _ticket(self, request: web.Request, jobs: tuple[Job, ...]) -> web.Response:
         # The URL needs no token of the account.
         token, expires = secrets.token_urlsafe(24), time.time() + self.url_life
-        self.tickets[token] = _Ticket(jobs, expires)
+        self.tickets[token] = _Ticket(tuple(job.job_id for job in jobs), expires)
         url = request.url.origin() / "download" / token
         return json_answer({"download_url": str(url), "expires": iso(expires)})
 

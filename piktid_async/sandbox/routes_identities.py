@@ -69,10 +69,13 @@ class IdentityRoutes:
             name=name, tag=tag, picture_key="", original_filename=form.filename
         )
         identity.picture_key = upload_key(identity.code, form.filename or "identity")
-        await self.storage.spool.put(
-            identity.picture_key, form.picture, content_type=form.content_type
-        )
-        self.book.prepare(identity, price=0.0)
+        try:
+            await self.storage.spool.put(
+                identity.picture_key, form.picture, content_type=form.content_type
+            )
+        finally:
+            # Also for a client that has hung up meanwhile: the identity is there.
+            self.book.prepare(identity, price=0.0)
         if self.faults.take("submit_lost"):
             return connections.reset(request)
         told = {"success": True, "face_detected": True, "face_metadata": {"faces": 1}}

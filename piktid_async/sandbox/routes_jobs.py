@@ -10,6 +10,7 @@ from aiohttp import web
 from piktid_async.sandbox import payloads
 from piktid_async.sandbox.answers import json_answer, refuse
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.gallery import Shown
 from piktid_async.sandbox.paging import paged, query_int, query_list
 from piktid_async.sandbox.state import Account, Job
 from piktid_async.sandbox.storage import Storage
@@ -44,6 +45,8 @@ class JobRoutes:
         """Describe a job. A new one may not be there yet."""
         job = find_job(self.account, request.match_info["job_id"])
         self._refuse_new(job)
+        if self.faults.take("status_404"):
+            raise refuse(404, "Job not found")
         return json_answer(payloads.status_body(job))
 
     async def results(self, request: web.Request) -> web.Response:
@@ -54,9 +57,16 @@ class JobRoutes:
     async def gallery(self, request: web.Request) -> web.Response:
         """List jobs with their images."""
         most = query_int(request, "max_images_per_job", 50, least=1, most=200)
-        jobs = [job for job in self.account.jobs.values() if _wanted(job, request)]
+        shown = Shown.asked_for(request)
+        jobs = [
+            job
+            for job in self.account.jobs.values()
+            if _wanted(job, request) and (shown.all or shown.of([job]))
+        ]
         page, pagination = paged(request, jobs)
-        bodies = [payloads.gallery_body(job, self.storage, max_images=most) for job in page]
+        bodies = [
+            payloads.gallery_body(job, self.storage, images=shown.of([job])[:most]) for job in page
+        ]
         return json_answer({"pagination": pagination, "jobs": bodies})
 
     def _refuse_new(self, job: Job) -> None:
@@ -77,7 +87,6 @@ def _wanted(job: Job, request: web.Request) -> bool:
         _matches(query_list(request, "project_id"), *known)
         and _matches(query_list(request, "job_id"), job.job_id)
         and _matches(query_list(request, "job_type"), job.request.kind)
-        and _matches(query_list(request, "status"), job.status)
         and _contains(job, request.query.get("search"))
     )
 
@@ -87,5 +96,6 @@ def _matches(wanted: set[str] | None, *values: str) -> bool:
 
 
 def _contains(job: Job, text: str | None) -> bool:
+    # No document says what is searched: a job is known by its id, and by the names of its files.
     names = (source.filename for shot in job.request.shots for source in shot.sources)
-    return not text or any(text in name for name in names)
+    return not text or text in job.job_id or any(text in name for name in names)

@@ -14,6 +14,7 @@ from aiohttp import web
 from piktid_async.sandbox.answers import JsonObject, json_answer, json_object, refuse
 from piktid_async.sandbox.checks.fields import MISSING, Fields
 from piktid_async.sandbox.checks.lookup import Lookup
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.state import iso
 
 TYPES = ("flat_2_model", "model_swap")
@@ -52,8 +53,17 @@ class PresetRoutes:
     """Presets and their categories. Nothing here charges: no document names an amount."""
 
     lookup: Lookup
+    ledger: Ledger
     presets: dict[str, Preset] = attrs.field(factory=dict, init=False)
     categories: dict[str, Category] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Have them kept."""
+        self.ledger.keep("presets", lambda: (self.presets, self.categories), self._restore)
+
+    def _restore(self, kept: tuple[dict[str, Preset], dict[str, Category]]) -> None:
+        self.presets.update(kept[0])
+        self.categories.update(kept[1])
 
     def table(self) -> list[web.RouteDef]:
         """List the routes."""
@@ -74,7 +84,7 @@ class PresetRoutes:
         body = await json_object(request)
         fields = Fields(body)
         name, description = fields.required_text("name"), fields.text("description")
-        kind = fields.required_choice("type", TYPES)
+        kind = fields.required_choice("type", EXTRACTED_TYPES)
         data = _instruction(fields, body, required=True)
         ids = fields.texts("category_ids", most=None, required=False)
         fields.raise_problems()

@@ -75,7 +75,7 @@ class ProjectRoutes:
         body = await json_object(request, optional=True)
         filename, project_name = _name(body, "filename"), _name(body, "project_name")
         upload = _ticket(filename or str(uuid.uuid4()))
-        self.account.uploads[upload.file_id] = upload
+        self.account.add_upload(upload)
         answer = {
             "upload_url": self.storage.upload_url(
                 upload.object_key, content_type=upload.content_type

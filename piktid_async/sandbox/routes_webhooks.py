@@ -24,18 +24,18 @@ class WebhookRoutes:
     async def register(self, request: web.Request) -> web.Response:
         """Create the webhook, or replace it; either way with a new secret."""
         hook = self.webhooks.register(_url((await json_object(request)).get("url")))
-        return json_answer(
-            {
-                "id": hook.number,
-                "url": str(hook.url),
-                "secret": hook.secret,
-                "is_active": True,
-                "created_at": iso(hook.created),
-                "updated_at": iso(hook.updated),
-                "last_response_status": hook.last_response_status,
-                "last_response_at": hook.last_response and iso(hook.last_response),
-            }
-        )
+        answer = {
+            "id": hook.number,
+            "url": str(hook.url),
+            "secret": hook.secret,
+            "is_active": True,
+            "created_at": iso(hook.created),
+            "updated_at": iso(hook.updated),
+            "last_response_status": hook.last_response_status,
+            "last_response_at": hook.last_response and iso(hook.last_response),
+        }
+        await self.webhooks.pinged()
+        return json_answer(answer)
 
 
 def _url(value: object) -> URL:

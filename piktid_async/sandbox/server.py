@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from piktid_async.sandbox.answers import JsonObject
 from piktid_async.sandbox.assembly import build
@@ -24,7 +26,8 @@ class Sandbox:
         ...  # talk to sandbox.url with sandbox.token
     ```
 
-    A sandbox is started once; what it holds ends with it, except `books`.
+    It can be killed and started again on the same state and the same ports; once it is stopped,
+    what it holds is gone, except `books`.
     """
 
     def __init__(
@@ -32,12 +35,13 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        state: str | os.PathLike[str] | None = None,
         token: str = "sandbox-token",
         credits: float = 1_000_000.0,
         limits: SandboxLimits | bool | None = True,
         seconds_per_image: float = 0.3,
         image_scale: float = 1.0,
-        render: bool = True,
+        render: bool | Literal["marked"] = True,
         retention: float = 600.0,
         keepalive: float = 15.0,
         url_life: float = 900.0,
@@ -57,11 +61,15 @@ class Sandbox:
         """Choose how the server behaves; nothing is opened yet.
 
         - `port`: of the API; the storage takes any free one.
+        - `state`: a folder of its own, made if need be, that keeps everything: a sandbox that is
+          stopped or killed goes on there where it ended, in a new process, too. It holds the
+          tokens that were made; books begin anew, jobs, credits and notifications do not.
         - `credits`: what the account starts with.
         - `limits`: `True` for the documented ones, `None` or `False` for none.
         - `seconds_per_image`: how long one output takes, beside the work itself.
         - `image_scale`: edge of an output = its documented size x this; an exact size, too.
-        - `render`: `False` gives every output the same tiny JPEG, for load tests.
+        - `render`: `False` gives every output the same tiny picture, for load tests, and
+          `"marked"` a tiny one that differs from all others.
         - `retention`: seconds that a notification is kept for replay.
         - `keepalive`: seconds of silence before a comment on the stream.
         - `url_life`: seconds that signed URLs and ZIP links are good for.
@@ -81,6 +89,7 @@ class Sandbox:
         self._settings = Settings(
             host=host,
             port=port,
+            state=state,
             token=token,
             credits=credits,
             limits=limits or None,
@@ -105,9 +114,12 @@ class Sandbox:
         )
         self.faults: Faults = faults if faults is not None else Faults()
         """What goes wrong. May be changed at any time."""
-        self._started = False
-        self._stack = AsyncExitStack()
-        self._parts = build(self._settings, self.faults)
+        self._state: Literal["new", "running", "killed", "stopped"] = "new"
+        self._changing = asyncio.Lock()
+        self._lasting = AsyncExitStack()
+        self._running = AsyncExitStack()
+        self._restarting: asyncio.Task[None] | None = None
+        self._parts = build(self._settings, self.faults, self._restart_soon)
 
     @property
     def token(self) -> str:
@@ -149,19 +161,59 @@ class Sandbox:
         return self._parts.books
 
     async def start(self) -> None:
-        """Listen on both origins."""
-        if self._started:
-            raise RuntimeError("a Sandbox is started once; make a new one")
-        self._started = True
-        try:
-            await self._parts.open(self._settings, self._stack)
-        except BaseException:
-            await self._stack.aclose()
-            raise
+        """Listen on all origins; after `kill` on the same ports, and the jobs go on.
+
+        Raises `RuntimeError` when it runs already or was stopped, `OSError` when a port is taken
+        or the folder `state` cannot be used.
+        """
+        async with self._changing:
+            await self._start()
 
     async def stop(self) -> None:
-        """End every job, stream and connection, and delete every file. Does nothing twice."""
-        await self._stack.aclose()
+        """End every job, stream and connection, and delete every file without `state`.
+
+        Does nothing twice.
+        """
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
+        async with self._changing:
+            await self._close()
+
+    async def kill(self) -> None:
+        """Reset every connection and stop every job where it is, as if the process had been killed.
+
+        Until `start` all ports refuse connections. Does nothing to a sandbox that does not run.
+        """
+        async with self._changing:
+            if self._state == "running":
+                self._state = "killed"
+                await self._parts.kill()
+                await self._running.aclose()
+
+    async def restart(self, *, down: float = 0.0) -> None:
+        """Kill it, and start it again on the same state and ports after `down` seconds."""
+        await self.kill()
+        await asyncio.sleep(down)
+        await self.start()
+
+    async def _start(self) -> None:
+        if self._state not in ("new", "killed"):
+            raise RuntimeError("a Sandbox is started once, or again after kill(); make a new one")
+        try:
+            if self._state == "new":
+                self._parts.open(self._settings, self._lasting)
+            self._state = "running"
+            await self._parts.run(self._settings, self._running)
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _close(self) -> None:
+        if self._state != "new":
+            self._state = "stopped"
+        await self._running.aclose()
+        await self._lasting.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -174,6 +226,17 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def _restart_soon(self) -> None:
+        async def away() -> None:
+            await self.kill()
+            await asyncio.sleep(self.faults.down_seconds)
+            async with self._changing:
+                if self._state == "killed":  # else its user was quicker
+                    await self._start()
+
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.create_task(away(), name="sandbox restart")
 
     def emit(self, name: str, data: JsonObject) -> int:
         """Make a notification out of nowhere, such as one of somebody else's job."""

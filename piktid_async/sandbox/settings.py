@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
 
 import attrs
 from attrs import validators
@@ -48,12 +50,15 @@ class Settings:
 
     host: str
     port: int
+    state: Path | None = attrs.field(converter=attrs.converters.optional(Path))
     token: str
     credits: float = attrs.field(validator=_not_negative)
     limits: SandboxLimits | None
     seconds_per_image: float = attrs.field(validator=_not_negative)
     image_scale: float = attrs.field(validator=_positive)
-    render: bool
+    render: bool | Literal["marked"] = attrs.field(
+        validator=validators.in_((True, False, "marked"))
+    )
     retention: float = attrs.field(validator=_not_negative)
     keepalive: float = attrs.field(validator=_positive)
     url_life: float = attrs.field(validator=_positive)

@@ -16,6 +16,8 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import attrs
 
+from piktid_async.sandbox.ledger import Ledger
+
 BLOCK = 1024 * 1024
 _ZEROS = bytes(BLOCK)
 
@@ -33,16 +35,29 @@ class StoredObject:
 
 
 class Spool:
-    """The temporary directory of one sandbox, and the threads that read and write in it."""
+    """The directory of one sandbox, and the threads that read and write in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._objects: dict[str, StoredObject] = {}
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="sandbox-disk")
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Path | None = None
 
-    def open(self) -> None:
-        """Make the directory."""
-        self._directory = tempfile.TemporaryDirectory(prefix="piktid-sandbox-")
+    def open(self, directory: Path | None) -> None:
+        """Use a directory that outlives the sandbox, or make one that does not."""
+        if directory is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="piktid-sandbox-")
+            self._directory = Path(self._temporary.name)
+            return
+        directory.mkdir(exist_ok=True)
+        self._directory = directory
+        for key, (name, size, content_type) in self._ledger.load("file").items():
+            self._objects[key] = StoredObject(directory / name, size, content_type)
+        known = {stored.path for stored in self._objects.values()}
+        for path in directory.iterdir():
+            if path not in known:  # half an upload
+                path.unlink()
 
     def find(self, key: str) -> StoredObject | None:
         """Look up a finished file."""
@@ -84,19 +99,21 @@ class Spool:
             yield block
 
     def close(self) -> None:
-        """End the threads and delete every file."""
+        """End the threads and delete every file, unless the directory is to stay."""
         self._pool.shutdown(cancel_futures=True)  # a block is written in no time
         self._objects.clear()
-        if self._directory is not None:
-            self._directory.cleanup()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _new_path(self) -> Path:
         assert self._directory is not None, "not open"
-        return Path(self._directory.name, uuid.uuid4().hex)
+        return self._directory / uuid.uuid4().hex
 
     def _keep(self, key: str, stored: StoredObject) -> None:
         replaced = self._objects.get(key)
         self._objects[key] = stored
+        self._ledger.save("file", key, (stored.path.name, stored.size, stored.content_type))
+        self._ledger.commit()
         if replaced is not None:
             replaced.path.unlink(missing_ok=True)
 

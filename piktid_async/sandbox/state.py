@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import time
 import uuid
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import attrs
 
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.orders import POOLED_KINDS, Cast, Order, Project, Shot, Upload
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
@@ -138,7 +139,10 @@ class Job:
 class Account:
     """The one user of a sandbox."""
 
-    def __init__(self, credits_: float) -> None:
+    def __init__(self, credits_: float, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger or Ledger()
+        self._ledger.keep("credits", lambda: self.credits_granted, self._grant)
+        self.credits_granted: float = credits_
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
@@ -148,7 +152,42 @@ class Account:
         self.credits_charged: float = 0.0
         self.reserved: float = 0.0
         """What the outputs that have not been settled may still cost."""
-        self._numbers = itertools.count(1)
+        self._number = 0
+
+    def restore(self) -> None:
+        """Read what was kept of a former life."""
+        self.projects = self._ledger.load("project")
+        self.uploads = self._ledger.load("upload")
+        self.jobs = self._ledger.load("job")
+        for job in self.jobs.values():
+            job.answered = -math.inf
+            self.credits_charged += job.credits_used
+            self.reserved += sum(each.shot.credits for each in job.history if not each.settled)
+        self.credits_left -= self.credits_charged
+        used = [each.number for each in self.projects.values()]
+        used += [each.number for job in self.jobs.values() for each in job.history]
+        self._number = max(used, default=0)
+
+    def _grant(self, credits_: float) -> None:
+        self.credits_granted = self.credits_left = credits_
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def save(self, job: Job) -> None:
+        """Keep a job as it is now."""
+        self._ledger.save("job", job.job_id, job)
+
+    def add_upload(self, upload: Upload) -> None:
+        """Note an upload ticket."""
+        self.uploads[upload.file_id] = upload
+        self._ledger.save("upload", upload.file_id, upload)
+
+    def drop_upload(self, file_id: str) -> None:
+        """Forget an upload ticket."""
+        self.uploads.pop(file_id, None)
+        self._ledger.drop("upload", file_id)
 
     def project_named(self, name: str) -> Project | None:
         """Find a project by its name."""
@@ -157,8 +196,9 @@ class Account:
     def add_project(self, name: str) -> Project:
         """Make a project."""
         key = uuid.uuid4().hex[:16]
-        project = Project(number=next(self._numbers), key=key, name=name, created=time.time())
+        project = Project(number=self._next_number(), key=key, name=name, created=time.time())
         self.projects[key] = project
+        self._ledger.save("project", key, project)
         return project
 
     def find_identity(self, code: str) -> Cast | None:
@@ -177,12 +217,14 @@ class Account:
             updated=now,
         )
         self.jobs[job.job_id] = job
+        self.save(job)
         return job
 
     def add_shots(self, job: Job, shots: Iterable[Shot]) -> list[Output]:
         """Book more outputs of a job."""
         added = [self._output(shot, time.time()) for shot in shots]
         job.history += added
+        self.save(job)
         return added
 
     def add_version(self, job: Job, old: Output) -> Output:
@@ -190,6 +232,7 @@ class Account:
         new = self._output(old.shot, time.time())
         new.version, new.working_key = old.version + 1, old.working_key
         job.history.append(new)
+        self.save(job)
         return new
 
     def active_jobs(self) -> list[Job]:
@@ -198,6 +241,7 @@ class Account:
 
     def charge(self, job: Job) -> None:
         """Take the credits of the outputs that were made. Failed ones are free."""
+        self.save(job)
         for output in job.history:
             if output.ended and not output.settled:
                 output.settled = True
@@ -210,5 +254,5 @@ class Account:
     def _output(self, shot: Shot, now: float) -> Output:
         self.reserved += shot.credits
         return Output(
-            number=next(self._numbers), uuid=str(uuid.uuid4()), shot=shot, created=now, updated=now
+            number=self._next_number(), uuid=str(uuid.uuid4()), shot=shot, created=now, updated=now
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from aiohttp import web
 
 from piktid_async.sandbox import connections
-from piktid_async.sandbox.answers import send_blocks
+from piktid_async.sandbox.answers import Streamed
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.signing import StorageError, UrlSigner
 from piktid_async.sandbox.spool import BLOCK, Spool
 
@@ -28,7 +30,13 @@ class Storage:
     """Objects under signed URLs."""
 
     def __init__(
-        self, *, spool: Spool, faults: Faults, url_life: float, max_upload_bytes: int | None
+        self,
+        *,
+        spool: Spool,
+        faults: Faults,
+        url_life: float,
+        max_upload_bytes: int | None,
+        ledger: Ledger,
     ) -> None:
         self.spool = spool
         self.origin = ""
@@ -38,15 +46,28 @@ class Storage:
         self._url_life = url_life
         self._max_upload_bytes = max_upload_bytes
         self._signer = UrlSigner()
+        ledger.keep("signer", lambda: self._signer.key, self._sign_with)
+
+    def _sign_with(self, key: bytes) -> None:
+        self._signer.key = key
 
     def upload_url(self, key: str, *, content_type: str) -> str:
         """Sign a PUT."""
-        life = 0.0 if self._faults.take("upload_url_expired") else self._url_life
-        return self.origin + self._signer.sign("PUT", key, life=life, content_type=content_type)
+        return self._signed("PUT", key, kind="upload", content_type=content_type)
 
     def download_url(self, key: str) -> str:
         """Sign a GET."""
-        return self.origin + self._signer.sign("GET", key, life=self._url_life)
+        return self._signed("GET", key, kind="download")
+
+    def _signed(self, method: str, key: str, *, kind: str, content_type: str = "") -> str:
+        fault = self._faults.first_of((f"{kind}_url_expired", f"{kind}_url_skewed"))
+        return self.origin + self._signer.sign(
+            method,
+            key,
+            life=0.0 if fault == f"{kind}_url_expired" else self._url_life,
+            content_type=content_type,
+            ahead=self._faults.clock_skew if fault == f"{kind}_url_skewed" else 0.0,
+        )
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request on this origin."""
@@ -71,23 +92,30 @@ class Storage:
         content_type = request.headers.get("Content-Type", "")
         key = self._signer.verify("PUT", request.raw_path, content_type=content_type)
         length = self._content_length(request)
-        if self._faults.take("storage_errors"):
-            raise StorageError(503, "SlowDown", "Please reduce your request rate.")
-        if self._faults.take("upload_reset"):
+        fault = self._faults.first_of(("storage_errors", "upload_reset", "upload_stall"))
+        if fault == "storage_errors":
+            raise _slow_down()
+        if fault is not None:
             async for _ in _body(request, length // 2):
                 pass
+            if fault == "upload_stall":
+                await asyncio.sleep(self._faults.stall_seconds)
             return connections.reset(request)
         await self.spool.receive(key, _body(request, length), content_type=content_type)
         return web.Response()
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         key = self._signer.verify("GET", request.raw_path)
+        if self._faults.take("download_errors"):
+            raise _slow_down()
         stored = self.spool.find(key)
         if stored is None:
             raise StorageError(404, "NoSuchKey", "The specified key does not exist.")
-        response = web.StreamResponse(headers={"Content-Type": stored.content_type})
-        response.content_length = stored.size
-        return await send_blocks(request, response, self.spool.blocks(stored))
+        return Streamed(
+            self.spool.blocks(stored),
+            size=stored.size,
+            headers={"Content-Type": stored.content_type},
+        )
 
     def _refuse_authorization(self, request: web.Request) -> None:
         if "Authorization" not in request.headers:
@@ -122,6 +150,10 @@ class Storage:
                 {"ProposedSize": str(length), "MaxSizeAllowed": str(self._max_upload_bytes)},
             )
         return length
+
+
+def _slow_down() -> StorageError:
+    return StorageError(503, "SlowDown", "Please reduce your request rate.")
 
 
 async def _body(request: web.Request, length: int) -> AsyncGenerator[bytes, None]:

@@ -21,6 +21,20 @@ _HEADERS = {
     "X-Accel-Buffering": "no",
 }
 
+_SPOILS = (
+    "stream_cut",
+    "stream_cut_in_character",
+    "stream_silent",
+    "stream_garbage",
+    "stream_bad_json",
+    "stream_unknown_event",
+    "stream_enormous_event",
+    "stream_duplicate",
+)
+_GARBAGE = b"\xff\xfe\x00\xf0\x28\x8c\x28<html>\r\x80: \xc3\x28\n\n"
+_BAD_JSON = b'data: {"id": 7, "name": "batch_edit", "data": {\n\n'
+_UNKNOWN = b'event: maintenance\nmood: calm\ndata: {"message": "planned"}\n\n'
+
 
 class _CutError(Exception):
     """The connection was ended on purpose."""
@@ -55,6 +69,11 @@ class Streams:
         self.connections.note(request)
         try:
             await response.prepare(request)
+            if self._faults.take("stream_hangs_up"):
+                connections.hang_up(request)
+                return response
+            if self._faults.take("backlog_expired"):
+                self._board.expire()
             with self._board.subscribe(filter_) as (backlog, subscription):
                 await _Writer(request, response, self._faults).run(
                     backlog, subscription, keepalive=self._keepalive
@@ -90,7 +109,7 @@ class _Writer:
     ) -> None:
         self._cut_if_due()
         for note in backlog:
-            await self._send(b"event: backfill\ndata: " + note.json + b"\n\n")
+            await self._send(b"event: backfill\ndata: ", note)
         # Without the space, which is optional: the programs of the guides look for "data: " and
         # pass this event over; the one for Image Playground would stumble over the empty object.
         await self._response.write(b"event: backfill_complete\ndata:{}\n\n")
@@ -103,18 +122,49 @@ class _Writer:
                 continue
             if following is None:
                 return
-            await self._send(b"data: " + following.json + b"\n\n")
+            overtaken = subscription.waiting and self._faults.take("stream_reorder")
+            first = await subscription.next() if overtaken else None
+            if first is not None:
+                await self._send(b"data: ", first)
+            await self._send(b"data: ", following)
+            if overtaken and first is None:
+                return
 
-    async def _send(self, frame: bytes) -> None:
+    async def _send(self, head: bytes, note: Notification) -> None:
+        frame = head + note.json + b"\n\n"
         limit = self._faults.stream_cut_mid_event
         if limit is not None and self._sent >= limit:
             await self._response.write(frame[: len(frame) // 2])
             self._faults.happened("stream_cut_mid_event")
             connections.reset(self._request)
             raise _CutError
+        await self._spoil(head, note)
         await self._response.write(frame)
         self._sent += 1
         self._cut_if_due()
+
+    async def _spoil(self, head: bytes, note: Notification) -> None:
+        match self._faults.first_of(_SPOILS):
+            case "stream_cut":
+                connections.hang_up(self._request)
+                raise _CutError
+            case "stream_cut_in_character":
+                await self._response.write(head + note.json[:-1] + b',"cut":"caf\xc3')
+                connections.reset(self._request)
+                raise _CutError
+            case "stream_silent":
+                await asyncio.Event().wait()  # ends when the listener leaves
+            case "stream_garbage":
+                await self._response.write(_GARBAGE)
+            case "stream_bad_json":
+                await self._response.write(_BAD_JSON)
+            case "stream_unknown_event":
+                await self._response.write(_UNKNOWN)
+            case "stream_enormous_event":
+                padding = b"x" * self._faults.enormous_bytes
+                await self._response.write(b'data: {"padding":"' + padding + b'"}\n\n')
+            case "stream_duplicate":
+                await self._response.write(head + note.json + b"\n\n")
 
     def _cut_if_due(self) -> None:
         limit = self._faults.stream_cut_after_events

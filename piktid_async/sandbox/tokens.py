@@ -9,6 +9,8 @@ import time
 
 import attrs
 
+from piktid_async.sandbox.ledger import Ledger
+
 # https://docs.piktid.com/docs/v2/authentication/generate_new_token__post
 MOST_TOKENS = 20
 
@@ -42,7 +44,10 @@ class Pair:
 class TokenBook:
     """Every token of the account."""
 
-    def __init__(self, *, permanent: str, login_life: float, refresh_life: float) -> None:
+    def __init__(
+        self, *, permanent: str, login_life: float, refresh_life: float, ledger: Ledger
+    ) -> None:
+        ledger.keep("tokens", lambda: (self.made, self._logins, self._used), self._restore)
         self._permanent = permanent
         self._login_life = login_life
         self._refresh_life = refresh_life
@@ -50,6 +55,9 @@ class TokenBook:
         """API tokens, oldest first."""
         self._logins: list[Pair] = []
         self._used: set[str] = set()
+
+    def _restore(self, kept: tuple[list[Token], list[Pair], set[str]]) -> None:
+        self.made, self._logins, self._used = kept
 
     def accepts(self, value: str) -> bool:
         """Tell whether a bearer may pass."""

@@ -19,19 +19,23 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.notifications import Filter, Notification, NotificationBoard, Subscription
 
 _log = logging.getLogger(__name__)
 
 TIMEOUT = 5.0
 """Seconds for one delivery."""
+PING_WAIT = 0.5
+"""Seconds that a registration waits at most for its ping, which is sent before the answer."""
 PAUSES = (0.05, 0.2, 0.8)
 """Seconds between the tries of one delivery; then it is given up."""
 
@@ -57,9 +61,12 @@ class WebhookSender:
         *,
         board: NotificationBoard,
         faults: Faults,
+        ledger: Ledger | None = None,
         timeout: float = TIMEOUT,
         pauses: Sequence[float] = PAUSES,
     ) -> None:
+        self._ledger = ledger or Ledger()
+        self._ledger.keep("webhook", self._kept, self._restore)
         self._board = board
         self._faults = faults
         self._timeout = timeout
@@ -70,10 +77,20 @@ class WebhookSender:
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._moved = asyncio.Event()
+        self._pinged = asyncio.Event()
         self.delivered: list[int] = []
         """Ids in the order in which they were answered with 2xx."""
         self.given_up: list[int] = []
         """Ids that were not, in all their tries, or that would have left this machine."""
+
+    def _kept(self) -> object:
+        hook = self._hook and attrs.asdict(self._hook) | {"url": str(self._hook.url)}
+        return hook, self.delivered, self.given_up
+
+    def _restore(self, kept: tuple[dict[str, Any] | None, list[int], list[int]]) -> None:
+        hook, self.delivered, self.given_up = kept
+        if hook is not None:
+            self._hook = Webhook(**hook | {"url": URL(hook["url"])})
 
     def register(self, url: URL) -> Webhook:
         """Send to this URL from now on, signed with a new secret, and a ping before all else."""
@@ -83,13 +100,34 @@ class WebhookSender:
             self._hook = Webhook(number=1, url=url, secret=secret, created=now, updated=now)
         else:
             self._hook.url, self._hook.secret, self._hook.updated = url, secret, now
-        if self._subscription is None:
-            self._subscription = self._stack.enter_context(self._board.subscribe(Filter()))[1]
-            self._worker = asyncio.create_task(self._run(self._subscription), name="sandbox hook")
+        subscription = self._listen()[1] if self._subscription is None else self._subscription
         if not _is_loopback(url):
             _log.warning("%s is not on this machine: nothing is sent to it", url.origin())
-        self._subscription.offer(self._board.unlisted("ping", {}))
+        self._pinged = asyncio.Event()
+        subscription.offer(self._board.unlisted("ping", {}))
         return self._hook
+
+    async def pinged(self) -> None:
+        """Return when the ping was sent once, or could have been."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PING_WAIT):
+                await self._pinged.wait()
+
+    def resume(self) -> None:
+        """Go on after `close`, with what is outstanding and was not delivered."""
+        if self._hook is None:
+            return
+        done = {*self.delivered, *self.given_up}
+        backlog, subscription = self._listen()
+        for note in backlog:
+            if note.id not in done:
+                subscription.offer(note)
+
+    def _listen(self) -> tuple[list[Notification], Subscription]:
+        backlog, subscription = self._stack.enter_context(self._board.subscribe(Filter()))
+        self._subscription = subscription
+        self._worker = asyncio.create_task(self._run(subscription), name="sandbox hook")
+        return backlog, subscription
 
     async def idle(self) -> None:
         """Return when everything so far was delivered or given up."""
@@ -114,6 +152,7 @@ class WebhookSender:
                 self._busy = True
                 for each in await self._jumbled(note, subscription):
                     await self._deliver(http, each)
+                    self._ledger.touch("webhook")
                 self._busy = False
                 self._moved.set()
         self._moved.set()
@@ -132,6 +171,7 @@ class WebhookSender:
         for pause in (*self._pauses, None):
             # Asked each time: the webhook may have moved meanwhile.
             if not _is_loopback(hook.url):
+                self._pinged.set()
                 break
             if await self._post(http, hook, note):
                 self.delivered.append(note.id)
@@ -156,6 +196,8 @@ class WebhookSender:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             _log.info("the webhook did not answer: %s", error)
         hook.last_response_status, hook.last_response = status, time.time()
+        if note.name == "ping":
+            self._pinged.set()
         return status is not None and 200 <= status < 300
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 
 import aiohttp
 import attrs
 from yarl import URL
 
 from piktid_async.errors import ConnectionFailedError, ResponseFormatError, SessionClosedError
-from piktid_async.protocol.messages import Request, Response
+from piktid_async.protocol.messages import Probe, Request, Response
 from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
+from piktid_async.transport._addresses import PublicResolver, is_loopback, is_public
 from piktid_async.transport._form import FormPayload, content_of
-from piktid_async.transport._mapping import Probe, mapped, mark_sent, send_once
+from piktid_async.transport._mapping import mapped, mark_sent, send_once
 from piktid_async.transport._payload import BodyPayload
 from piktid_async.transport.base import Put
 from piktid_async.transport.tokens import Tokens, bearer
@@ -32,6 +33,7 @@ CONNECT_TIMEOUT = 15.0
 MAX_ANSWER = 32 << 20
 """Bytes that are read of one API answer."""
 MAX_REDIRECTS = 3
+NO_LINK = "a link that is not to be followed: no public http(s) URL"
 
 _BREAKS_A_REQUEST = re.compile(r"[\x00-\x20\x7f]")
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x1f\x7f]")
@@ -61,13 +63,18 @@ class AiohttpTransport:
         self._responses: set[aiohttp.ClientResponse] = set()
         self._closed = False
         self._secure = config.base_url.startswith("https:")
+        self._public = self._secure and is_public(URL(config.base_url).raw_host or "")
 
     async def send(self, request: Request) -> Response:
         """Send one API call; a token that was refused is renewed once, if it can be."""
         token = await self._tokens.current()
         response = await self._send(request, token)
-        if response.status == 401 and (renewed := await self._tokens.renew(stale=token)):
-            return await self._send(request, renewed)
+        if response.status == 401:
+            if request.probe is not None:
+                # Refused: whatever becomes of the token now, the server has not acted.
+                request.probe.sent = False
+            if renewed := await self._tokens.renew(stale=token):
+                return await self._send(request, renewed)
         return response
 
     @asynccontextmanager
@@ -80,7 +87,7 @@ class AiohttpTransport:
                 if refused and (renewed := await self._tokens.renew(stale=token)):
                     token = renewed
                     continue
-                await _check_stream(request.call, response)
+                await _check_stream(request.call, response, token)
                 yield _Blocks(response, request.call)
                 return
 
@@ -96,13 +103,15 @@ class AiohttpTransport:
         if _BREAKS_A_HEADER.search(put.content_type):
             raise ResponseFormatError("upload ticket", "its content type holds control characters")
         target = self._foreign(put.url)
+        if target is None:
+            raise ResponseFormatError("upload ticket", NO_LINK)
         payload = BodyPayload(put.body, put.content_type, on_sent)
         try:
             with mapped(STORAGE_CALL):
                 async with (
                     patience,
                     self._session("upload").put(
-                        target,
+                        target.url,
                         data=payload,
                         skip_auto_headers=("User-Agent",),
                         allow_redirects=False,
@@ -127,10 +136,13 @@ class AiohttpTransport:
         """Download without a token, following a few redirects, none of them to plain http."""
         call = "GET <result URL>"
         target = self._foreign(url)
+        del url  # error trackers send the variables of a frame along
         for _ in range(MAX_REDIRECTS + 1):
+            if target is None:
+                raise ResponseFormatError(call, NO_LINK)
             with mapped(call):
                 response = await self._session("download").get(
-                    target,
+                    target.url,
                     # What comes is written as it is.
                     headers={"Accept-Encoding": "identity"},
                     skip_auto_headers=("User-Agent",),
@@ -152,11 +164,13 @@ class AiohttpTransport:
         for response in list(self._responses):
             response.close()
         sessions, self._sessions = list(self._sessions.values()), {}
-        for session in sessions:
-            await session.close()
+        async with AsyncExitStack() as closing:  # all of them, even if one is broken off
+            for session in sessions:
+                closing.push_async_callback(session.close)
 
     async def _send(self, request: Request, token: Secret) -> Response:
-        probe = Probe()
+        probe = request.probe or Probe()
+        probe.sent = False
         data, headers = content_of(request)
         try:
             with mapped(request.call, probe):
@@ -170,7 +184,7 @@ class AiohttpTransport:
                     trace_request_ctx=probe,
                 ) as response:
                     with self._following(response):
-                        return await _whole(response, request.call)
+                        return _without(token, await _whole(response, request.call))
         except ConnectionFailedError:
             if not isinstance(data, FormPayload) or data.failure is None:
                 raise
@@ -217,17 +231,24 @@ class AiohttpTransport:
         url = URL(self._config.base_url + request.path, encoded=True)
         return url.with_query(dict(request.params)) if request.params else url
 
-    def _foreign(self, url: str) -> URL:
+    def _foreign(self, url: str) -> _Target | None:
+        """Return where a link leads, if it is one that may be followed."""
         target = _parsed(url)
-        return _lifted(target, url) if self._secure else target
+        if target is None or (self._public and not is_public(target.raw_host or "")):
+            return None
+        # Only what runs on this machine, beside an API on this machine, goes unencrypted.
+        near = not self._secure and is_loopback(target.raw_host or "")
+        return _Target(target if near else _lifted(target, url))
 
-    def _redirected(self, source: URL, location: str) -> URL:
+    def _redirected(self, source: _Target, location: str) -> _Target | None:
         try:
-            url = str(source.join(URL(location, encoded=True)))
+            url = str(source.url.join(URL(location, encoded=True)))
         except ValueError:
-            url = ""
-        target = _parsed(url)
-        return _lifted(target, url) if source.scheme == "https" else target
+            return None
+        target = self._foreign(url)
+        if target is None or source.url.scheme != "https":
+            return target
+        return _Target(_lifted(target.url, url))
 
     def _session(self, purpose: str) -> aiohttp.ClientSession:
         if self._closed:
@@ -247,8 +268,16 @@ class AiohttpTransport:
         probe = aiohttp.TraceConfig()
         probe.on_request_headers_sent.append(mark_sent)
         api = purpose == "api"
+        foreign = purpose in ("upload", "download")
+        # A proxy resolves names by itself, and may well be near.
+        guarded = foreign and self._public and self._config.proxy is None
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limits[purpose], ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=limits[purpose],
+                ttl_dns_cache=60,
+                resolver=PublicResolver() if guarded else None,
+            ),
+            response_class=_Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             proxy=self._config.proxy,
@@ -261,6 +290,25 @@ class AiohttpTransport:
             trace_configs=[probe] if api else None,
             middlewares=(send_once,),
         )
+
+
+class _Answer(aiohttp.ClientResponse):
+    """An answer that does not show its URL, which may be a signed one."""
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"
+
+
+class _Target:
+    """A link to follow, which is a secret while it lives."""
+
+    __slots__ = ("url",)
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+
+    def __repr__(self) -> str:
+        return "<signed URL>"
 
 
 class _Blocks:
@@ -300,14 +348,14 @@ class _Download:
         return _Blocks(self._response, self._call)
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str) -> URL | None:
     if not _BREAKS_A_REQUEST.search(url):
         with suppress(ValueError):
             # Encoded: a signed query goes out byte for byte.
             target = URL(url, encoded=True)
             if target.scheme in ("http", "https") and target.raw_host and target.port:
                 return target
-    raise ResponseFormatError("signed URL", "no http or https URL")
+    return None
 
 
 def _lifted(target: URL, url: str) -> URL:
@@ -315,11 +363,18 @@ def _lifted(target: URL, url: str) -> URL:
     return target if target.scheme == "https" else URL("https" + url[4:], encoded=True)
 
 
-async def _check_stream(call: str, response: aiohttp.ClientResponse) -> None:
+async def _check_stream(call: str, response: aiohttp.ClientResponse, token: Secret) -> None:
     if response.status != 200:
-        raise error_for(call, await _whole(response, call))
+        raise error_for(call, _without(token, await _whole(response, call)))
     if response.content_type != "text/event-stream":
         raise ResponseFormatError(call, f"an event stream, not {response.content_type}")
+
+
+def _without(token: Secret, answer: Response) -> Response:
+    """Return a refusal without the token, which some servers quote."""
+    if answer.status < 400 or not token.reveal():
+        return answer
+    return attrs.evolve(answer, body=answer.body.replace(token.reveal().encode(), b"***"))
 
 
 async def _whole(response: aiohttp.ClientResponse, call: str) -> Response:

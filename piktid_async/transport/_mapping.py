@@ -7,22 +7,14 @@ this ring: not as a cause, nor as the context of ours.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import ssl
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from piktid_async.errors import ConnectionFailedError, PiktidError, RequestTimeoutError
-
-
-class Probe:
-    """Whether a request has begun to leave."""
-
-    __slots__ = ("sent",)
-
-    def __init__(self) -> None:
-        self.sent = False
+from piktid_async.protocol.messages import Probe
 
 
 async def mark_sent(_: object, context: object, __: object) -> None:
@@ -32,8 +24,19 @@ async def mark_sent(_: object, context: object, __: object) -> None:
         probe.sent = True
 
 
+# OpenSSL's X509_V_ERR_…: self-signed, self-signed in the chain, issuer not found, issuer not sent.
+_UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
+_STATUSES = frozenset(HTTPStatus)
+
+
 class BrokenOffError(aiohttp.ClientError):
     """A connection that broke, as an error that aiohttp does not act upon."""
+
+
+class ProxyRefusedError(aiohttp.ClientError):
+    """The proxy on the way to an http server wants other credentials."""
+
+    status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 
 
 async def send_once(
@@ -41,41 +44,78 @@ async def send_once(
 ) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending idempotent verbs again by itself: attempts are ours to count."""
     try:
-        return await handler(request)
+        response = await handler(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise BrokenOffError(_reason(error)) from None
+        way = " (on the way through the proxy)" if request.proxy is not None else ""
+        raise BrokenOffError(_reason(error) + way) from None
+    if response.status == ProxyRefusedError.status and request.proxy is not None:
+        response.close()
+        raise ProxyRefusedError
+    return response
 
 
-@contextmanager
-def mapped(call: str, probe: Probe | None = None) -> Iterator[None]:
+class mapped:  # noqa: N801 - used like a function
     """Turn aiohttp's errors into ours."""
-    try:
-        yield
-    except PiktidError:
-        raise  # mapped already: one of ours is a TimeoutError, too
-    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-        failure = _failure(call, error, sent=probe is None or probe.sent)
-        try:
-            raise failure from None
-        finally:
-            # `from None` only hides it.
-            failure.__context__ = None
+
+    __slots__ = ("_call", "_probe")
+
+    def __init__(self, call: str, probe: Probe | None = None) -> None:
+        self._call = call
+        self._probe = probe
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, PiktidError):
+            return  # mapped already: one of ours is a TimeoutError, too
+        if isinstance(error, aiohttp.ClientError | HttpProcessingError | OSError):
+            sent = self._probe is None or self._probe.sent
+            failure = _failure(self._call, error, sent=sent)
+            # Error trackers send the variables of a frame along, and this one's stays.
+            del _, error, __
+            try:
+                raise failure from None
+            finally:
+                # `from None` only hides it.
+                failure.__context__ = None
+        elif error is not None and not isinstance(error, Exception):
+            # Cancelled: the frames within aiohttp hold the request with its token.
+            error.__traceback__ = None
 
 
 def _failure(call: str, error: Exception, *, sent: bool) -> ConnectionFailedError:
     if isinstance(error, TimeoutError):
         reason = "no answer in time" if sent else "no connection in time"
         return RequestTimeoutError(call, reason, sent)
-    return ConnectionFailedError(call, _reason(error), sent)
+    refused = isinstance(error, ProxyRefusedError | aiohttp.ClientHttpProxyError)
+    failure = ConnectionFailedError(call, _reason(error), sent and not refused)
+    failure.retryable = not _lasts(error)
+    return failure
+
+
+def _lasts(error: Exception) -> bool:
+    """Whether the next attempt would end just so."""
+    match error:
+        case ProxyRefusedError() | aiohttp.ClientHttpProxyError():
+            return 400 <= error.status < 500 and error.status not in (408, 429)
+        case aiohttp.ClientConnectorError():
+            return isinstance(error.os_error, ssl.SSLCertVerificationError)
+        case _:
+            return False
 
 
 def _reason(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorError():
-            detail = error.os_error.strerror or type(error.os_error).__name__
-            return f"no connection to {error.host}:{error.port}: {detail}"
+            where = f"{error.host}:{error.port}"
+            if isinstance(error, aiohttp.ClientProxyConnectionError):
+                where = f"the proxy {where}"
+            return f"no connection to {where}: {_detail(error.os_error)}"
+        case ProxyRefusedError() | aiohttp.ClientHttpProxyError():
+            return f"the proxy refused the connection: {_phrase(error.status)}"
         case BrokenOffError():
             return str(error)
         case aiohttp.ServerDisconnectedError():
@@ -92,3 +132,17 @@ def _reason(error: Exception) -> str:
             return "the connection was closed"
         case _:
             return type(error).__name__
+
+
+def _detail(error: OSError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return error.strerror or type(error).__name__
+    told = f"its certificate is not trusted ({error.verify_message})"
+    if error.verify_code in _UNKNOWN_ISSUER:
+        told += "; SSL_CERT_FILE names a private authority"
+    return told
+
+
+def _phrase(status: int) -> str:
+    # Not the proxy's own words: they may be anything.
+    return f"{status} {HTTPStatus(status).phrase}" if status in _STATUSES else str(status)

@@ -8,8 +8,14 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from piktid_async.errors import ConnectionFailedError, PiktidError, StatusError
+from piktid_async.errors import (
+    ConnectionFailedError,
+    PiktidError,
+    ResponseFormatError,
+    StatusError,
+)
 from piktid_async.protocol.backoff import Backoff
+from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.messages import Call, Request
 from piktid_async.transport.base import Transport
 
@@ -35,8 +41,23 @@ class Caller:
         )
 
     async def once(self, call: Call[T]) -> T:
-        """Return the call's value, sending it once."""
-        return call.parse(await self._transport.send(call.request))
+        """Return the call's value, sending it once.
+
+        What is raised is not `retryable` if the server may have acted on what must not be doubled.
+        """
+        try:
+            return call.parse(await self._transport.send(call.request))
+        except (ConnectionFailedError, StatusError) as error:
+            # The token's source makes calls of its own, with errors of their own.
+            own = error.call == call.request.call
+            if own and not (call.request.replayable or certainly_not_taken(error)):
+                error.retryable = False
+            raise
+        except ResponseFormatError as error:
+            failure = error.with_traceback(None)
+            # The frames that are dropped hold the answer, with the signed URLs in it.
+            failure.__context__ = None
+        raise failure
 
     async def repeat(
         self, attempt: Callable[[], Awaitable[T]], *, again: Callable[[BaseException], bool]
@@ -67,5 +88,5 @@ class Caller:
 
 def _safe_to_repeat(request: Request, error: BaseException) -> bool:
     if isinstance(error, ConnectionFailedError) and not error.sent:
-        return True
+        return error.retryable
     return request.replayable and isinstance(error, PiktidError) and error.retryable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from piktid_async.errors import ConfigurationError
 
@@ -45,9 +45,24 @@ def checked_proxy(proxy: object) -> str | None:
     """Return the proxy's URL as it is; what is no http(s) URL is refused, unseen."""
     if proxy is None:
         return None
-    if not isinstance(proxy, str) or not proxy.startswith(("http://", "https://")):
-        raise ConfigurationError("proxy must be an http(s) URL")
+    if not isinstance(proxy, str) or not _can_be_proxy(proxy):
+        # Its password stays out of this.
+        raise ConfigurationError(
+            "proxy must be an http(s) URL such as http://user:password@host:3128"
+        )
     return proxy
+
+
+def _can_be_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        user = unquote(parts.username or "")
+        # What a Basic header can hold.
+        f"{user}:{unquote(parts.password or '')}".encode("latin-1")
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets, a port that is none, letters beyond latin-1
+        return False
+    return bool(known) and ":" not in user and url.isprintable() and " " not in url
 
 
 def _is_loopback(host: str) -> bool:

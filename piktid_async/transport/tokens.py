@@ -23,6 +23,14 @@ class LiveSource(Protocol):
         """Return a token to use now, and not the one that was refused."""
 
 
+@runtime_checkable
+class BoundSource(Protocol):
+    """A source that gets its tokens from one server, and must be told which."""
+
+    def serve(self, base_url: str) -> None:
+        """Take note of the server that the tokens are for; raise if they are another's."""
+
+
 class Tokens:
     """Hand out the current token; renew it once for all who were refused with the same one."""
 
@@ -61,8 +69,15 @@ def bearer(token: Secret) -> dict[str, str]:
 
 def checked_token(token: object) -> Secret:
     """Return the token as a secret; what cannot stand in a header is refused, unseen."""
-    if not isinstance(token, str) or not token.strip():
+    secret = Secret(token) if isinstance(token, str) else token
+    del token  # error trackers send the variables of a frame along
+    if not isinstance(secret, Secret) or not secret.reveal().strip():
         raise ConfigurationError("the token must be a non-empty text, or an async function of one")
-    if not token.isascii() or not token.isprintable() or " " in token:
+    if not fits_a_header(secret.reveal()):
         raise ConfigurationError("the token holds characters that no token has (line end? space?)")
-    return Secret(token)
+    return secret
+
+
+def fits_a_header(text: str) -> bool:
+    """Whether a token or key holds nothing that a header's value may not."""
+    return text.isascii() and text.isprintable() and " " not in text

@@ -96,3 +96,12 @@ class TaskResult:
     def ended(self) -> bool:
         """Whether nothing will change."""
         return self.status in ENDED
+
+
+@attrs.frozen(kw_only=True)
+class TryOnImage:
+    """A picture of a person or a garment, for the try-on."""
+
+    id: int
+    image_url: str | None = attrs.field(default=None, repr=redact_url)
+    image_name: str | None = None

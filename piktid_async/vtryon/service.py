@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from piktid_async.connections import LoopConnections, in_running_loop
+from piktid_async.connections import InLoops, LoopConnections
 from piktid_async.errors import SessionClosedError
 from piktid_async.transport.base import Transport
 
@@ -40,22 +40,13 @@ class Service:
         self._open_transport = open_transport
         self._max_retries = max_retries
         self._poll_interval = poll_interval
-        self._connections: LoopConnections | None = None
+        self._loops: InLoops[LoopConnections] = InLoops(self._connections, left=lambda _: None)
 
     def connect(self) -> LoopConnections:
         """Return the running loop's connections, making them on first use."""
         if self.closed:
             raise SessionClosedError
-        self._connections = in_running_loop(
-            self._connections,
-            lambda loop: LoopConnections(
-                loop,
-                self._open_transport(),
-                max_retries=self._max_retries,
-                download_concurrency=DOWNLOADS,
-            ),
-        )
-        return self._connections
+        return self._loops.open()
 
     def next_poll(self) -> float:
         """Return when to ask again, by the clock."""
@@ -63,16 +54,28 @@ class Service:
 
     async def aclose(self) -> None:
         """Disconnect; tasks go on at the service."""
-        if self.closed:
-            return
+        found = self._loops.here()
         self.closed = True
-        found, self._connections = self._connections, None
-        if found is not None and found.loop is asyncio.get_running_loop():
+        if found is not None:
             await found.aclose()
 
-    def reopen(self) -> None:
-        """Allow use again after a close."""
+    def enter(self) -> None:
+        """Begin a block that uses the session; allow use again after a close."""
+        self._loops.enter()
         self.closed = False
+
+    async def leave(self) -> None:
+        """End a block; the last one closes the session."""
+        if self._loops.leave():
+            await self.aclose()
+
+    def _connections(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
+        return LoopConnections(
+            loop,
+            self._open_transport(),
+            max_retries=self._max_retries,
+            download_concurrency=DOWNLOADS,
+        )
 
 
 def pause(interval: float, jitter: Callable[[], float]) -> float:

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
-from piktid_async.errors import ConfigurationError, NotFoundError, PiktidError
-from piktid_async.protocol.doubt import certainly_not_taken
+from piktid_async.errors import ConfigurationError
 from piktid_async.transport.base import Transport
 from piktid_async.transport.settings import (
     checked_base_url,
@@ -16,9 +15,10 @@ from piktid_async.transport.settings import (
     count,
     positive,
 )
-from piktid_async.transport.tokens import Tokens
+from piktid_async.transport.tokens import Tokens, fits_a_header
 from piktid_async.types import Secret
-from piktid_async.vtryon import endpoints
+from piktid_async.vtryon import deleting, endpoints
+from piktid_async.vtryon.images import PersonImages, TryOnImages
 from piktid_async.vtryon.models import Recolor, TaskResult, checked_id
 from piktid_async.vtryon.service import DOWNLOADS, Service
 from piktid_async.vtryon.submissions import listed, submit
@@ -57,21 +57,29 @@ class VtryonSession:
         poll_interval: float = 4.0,
         proxy: str | None = None,
     ) -> None:
+        given = Secret(api_key) if isinstance(api_key, str) else api_key
+        del api_key  # error trackers send the variables of a frame along
         self._base_url = _base_url(base_url)
         retries = count("max_retries", max_retries, at_least=0)
         self._service = Service(
             _network(
-                self._base_url, _key(api_key), positive("timeout", timeout), checked_proxy(proxy)
+                self._base_url, _key(given), positive("timeout", timeout), checked_proxy(proxy)
             ),
             max_retries=retries,
             poll_interval=positive("poll_interval", poll_interval),
         )
+        self.person_images: PersonImages = PersonImages(self._service, endpoints.PERSON_IMAGES)
+        """`upload`, `list`, `delete`."""
+        self.garment_images: TryOnImages = TryOnImages(self._service, endpoints.GARMENT_IMAGES)
+        """`upload`, `list`."""
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_service"):
+            return "<VtryonSession>"  # shown by a traceback with variables: it was not to be built
         return f"<VtryonSession {self._base_url}{' closed' if self._service.closed else ''}>"
 
     async def __aenter__(self) -> Self:
-        self._service.reopen()
+        self._service.enter()
         return self
 
     async def __aexit__(
@@ -80,7 +88,7 @@ class VtryonSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self._service.leave()
 
     async def close(self) -> None:
         """Close every connection; tasks go on at the service and can be picked up by their id.
@@ -125,33 +133,16 @@ class VtryonSession:
         Raises `NotFoundError` if there was none. Who waits for it gets that, too.
         """
         task_id = task.id if isinstance(task, Task) else checked_id("task_id", task)
-        caller = self._service.connect().caller
-        in_doubt = False
-
-        async def attempt() -> None:
-            nonlocal in_doubt
-            try:
-                await caller.once(endpoints.delete(task_id))
-            except NotFoundError:
-                # After an attempt without an answer it means that that one was heard.
-                if not in_doubt:
-                    raise
-            except PiktidError as error:
-                in_doubt = in_doubt or not certainly_not_taken(error)
-                raise
-
-        await caller.repeat(
-            attempt, again=lambda error: isinstance(error, PiktidError) and error.retryable
-        )
+        await deleting.delete(self._service, endpoints.delete(task_id))
 
 
-def _key(given: str | None) -> Secret:
-    key: object = os.environ.get(KEY_VARIABLE) if given is None else given
-    if not key:
+def _key(given: object) -> Secret:
+    key = Secret(os.environ.get(KEY_VARIABLE, "")) if given is None else given
+    if isinstance(key, Secret) and not key.reveal():
         raise ConfigurationError(f"no key: pass VtryonSession(api_key=...) or set {KEY_VARIABLE}")
-    if not isinstance(key, str) or not key.isascii() or not key.isprintable() or " " in key:
+    if not isinstance(key, Secret) or not fits_a_header(key.reveal()):
         raise ConfigurationError("api_key holds characters that no key has (line end? space?)")
-    return Secret(key)
+    return key
 
 
 def _base_url(given: str | None) -> str:

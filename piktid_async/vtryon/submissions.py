@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 from piktid_async.errors import (
     InvalidRequestError,
-    NotFoundError,
     PiktidError,
     SubmissionUnknownError,
 )
@@ -16,6 +15,7 @@ from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.types import Link
 from piktid_async.vtryon import endpoints
 from piktid_async.vtryon.models import Recolor, TaskResult
+from piktid_async.vtryon.paging import each
 from piktid_async.vtryon.service import Service
 from piktid_async.vtryon.tasks import Task, task_of
 
@@ -42,7 +42,7 @@ async def submit(service: Service, recolor: Recolor) -> Task:
         async def reconcile() -> None:
             await look_for_strangers(service, recolor)
 
-        raise SubmissionUnknownError(recolor, str(error), Link(reconcile)) from error
+        raise SubmissionUnknownError(recolor, error.summary, Link(reconcile)) from error
     return task_of(service, told, due=service.next_poll())
 
 
@@ -67,20 +67,6 @@ async def look_for_strangers(service: Service, recolor: Recolor) -> None:
         )
 
 
-async def listed(service: Service, *, page_size: int | None) -> AsyncIterator[TaskResult]:
+def listed(service: Service, *, page_size: int | None) -> AsyncIterator[TaskResult]:
     """Yield every task once, page by page."""
-    seen: set[int] = set()
-    page, more = 1, True
-    while more:
-        try:
-            found = await service.connect().caller.execute(endpoints.list_tasks(page, page_size))
-        except NotFoundError:
-            if page == 1:
-                raise
-            return  # tasks were deleted meanwhile, and the last page with them
-        for told in found.tasks:
-            # A task that is made meanwhile pushes others onto the next page.
-            if told.id not in seen:
-                seen.add(told.id)
-                yield told
-        page, more = page + 1, found.has_next
+    return each(service, lambda page: endpoints.list_tasks(page, page_size))

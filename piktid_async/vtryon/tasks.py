@@ -19,7 +19,9 @@ from piktid_async.errors import (
     PiktidError,
     StatusError,
 )
-from piktid_async.results import MAX_IMAGE, Download, fetched
+from piktid_async.models.rules import checked_seconds
+from piktid_async.placing import replace
+from piktid_async.results import LINK_EXPIRED, MAX_IMAGE, Download, fetched
 from piktid_async.vtryon import endpoints
 from piktid_async.vtryon.models import TaskResult
 from piktid_async.vtryon.service import Service
@@ -80,11 +82,12 @@ class Task:
         task that does not exist, `AuthenticationError`, `PermissionDeniedError`,
         `SessionClosedError`.
         """
+        limit = asyncio.timeout(checked_seconds("timeout", timeout))
         try:
-            async with asyncio.timeout(timeout):
+            async with limit:
                 await self._end()
         except TimeoutError as error:
-            if isinstance(error, PiktidError):
+            if isinstance(error, PiktidError) or not limit.expired():
                 raise
             message = f"has not ended within {timeout:g} s; it goes on and can be awaited again"
             raise JobTimeoutError(str(self.id), message) from None
@@ -114,7 +117,7 @@ class Task:
             return await self._save(result, Path(path))
         except DownloadError as error:
             cause = error.__cause__
-            if not (isinstance(cause, StatusError) and cause.status in (403, 404, 410)):
+            if not (isinstance(cause, StatusError) and cause.status in LINK_EXPIRED):
                 raise
         # The link may have expired since it was read.
         return await self._save(await self.fetch_status(), Path(path))
@@ -166,7 +169,7 @@ class Task:
             raise DownloadError(label, "the service has given no link")
         download = Download(url=result.result_url, label=label, max_bytes=MAX_IMAGE)
         async with fetched(self._service, download, target.parent) as (part, _):
-            part.replace(target)
+            replace(part, target)
         return target
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from piktid_async.sandbox import Sandbox
-from tests.cli.support import Command, Ended, draw_garment, environment
+from tests.cli.support import Command, Ended, draw_garment, environment, secrets_in
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def piktid() -> Command:
         )
         out, err = await process.communicate()
         assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        ended = Ended(process.returncode, out.decode(), err.decode())
+        assert not secrets_in(ended, env)
+        return ended
 
     return run
 

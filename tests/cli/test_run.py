@@ -175,17 +175,19 @@ def test_a_stopped_run_tells_what_goes_on_and_may_be_paid(tmp_path: Path) -> Non
     first, second = report.jobs
     assert recolor._interrupted(report) == "Stopped; no job of this run goes on at the server."
     first.job_id, first.status = "job-7", "submitted"
-    where = (
-        'Find the pictures in project "piktid-cli", or with session.job(id, '
-        'kind="garment_recolor").'
-    )
+    command = f"To have the pictures: piktid results job-7 --out {first.folder}"
     assert recolor._interrupted(report) == (
-        f"Stopped; job job-7 goes on at the server and will be paid. {where}"
+        f"Stopped; job job-7 goes on at the server and will be paid. {command}"
     )
     second.status = "submitting"
     assert recolor._interrupted(report) == (
         "Stopped; job job-7 and a job of 2 pictures whose answer had not come yet may go on at "
-        f"the server and may be paid. {where}"
+        f'the server and may be paid. {command} Look for what has no id in project "piktid-cli".'
+    )
+    first.status = "completed"
+    second.status = "not submitted"
+    assert recolor._interrupted(report) == (
+        f"Stopped; no job of this run goes on at the server. {command}"
     )
     report.service = "sandbox"
     assert recolor._interrupted(report) == "Stopped; the sandbox and its jobs have ended."

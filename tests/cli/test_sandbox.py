@@ -7,6 +7,10 @@ import re
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -50,3 +54,78 @@ async def test_a_port_that_is_taken_is_named(piktid: Command) -> None:
     assert ended.err.startswith(f"Cannot listen on 127.0.0.1:{port} (")
     assert ended.err.endswith("choose another --port.\n")
     assert "Traceback" not in ended.text
+
+
+@asynccontextmanager
+async def serving(*options: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run `piktid sandbox` and yield its process and URL."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "piktid_async", "sandbox", "--token", "secret", *options),
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            first = (await process.stdout.readline()).decode()
+        yield process, first.split()[2].rstrip(",")
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def ask(url: str, method: str = "GET", path: str = "/project", **more: Any) -> Any:
+    headers = {"Authorization": "Bearer secret"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as client,
+        client.request(method, url + path, **more) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def test_a_folder_of_state_outlives_a_kill(tmp_path: Path) -> None:
+    folder = str(tmp_path / "state")
+    async with serving("--state", folder) as (_, url):
+        status, _ = await ask(url, "POST", json={"project_name": "spring"})
+        assert status == 201
+    async with serving("--state", folder) as (_, again):
+        assert again == url
+        _, body = await ask(again)
+        assert [each["project_text"] for each in body["projects"]] == ["spring"]
+
+
+async def test_faults_are_asked_for_by_name_and_set_while_it_runs() -> None:
+    asked = ("errors=1", "reset_after=5%", "on=GET /project", "submit_status=[503]")
+    options = [word for each in asked for word in ("--fault", each)]
+    async with serving(*options) as (_, url):
+        _, told = await ask(url, path="/_sandbox/faults")
+        assert told["options"]["rates"] == {"reset_after": 0.05}
+        assert told["options"]["on"] == "GET /project"
+        assert told["options"]["submit_status"] == [503]
+        assert (await ask(url))[0] == 500
+        changes = {"errors": 1, "error_statuses": [503], "rates": {}}
+        _, told = await ask(url, "PUT", "/_sandbox/faults", json=changes)
+        assert told["counts"] == {"errors": 1}
+        assert (await ask(url))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("acks_fail", "give NAME=VALUE"),
+        ("acks_fial=1", "did you mean 'acks_fail'"),
+        ("acks_fail=-1", "acks_fail must be 0 or more"),
+        ("acks_fail=150%", "must be between 0 and 1"),
+    ],
+)
+async def test_a_fault_that_is_none_is_named(piktid: Command, fault: str, words: str) -> None:
+    ended = await piktid("sandbox", "--fault", fault)
+    assert ended.code == 2
+    assert words in ended.err
+    assert "Traceback" not in ended.text
+
+
+async def test_a_folder_that_cannot_be_used_is_named(piktid: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = await piktid("sandbox", "--state", str(tmp_path / "file"))
+    assert (ended.code, ended.err) == (2, f"{tmp_path / 'file'} cannot be made (File exists).\n")

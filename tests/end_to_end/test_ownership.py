@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from piktid_async import ImageResult, Notification, NotificationFeed
+from piktid_async import ImageResult, InvalidRequestError, Notification, NotificationFeed
 from piktid_async.sandbox import Faults
 
 
@@ -206,3 +206,20 @@ async def test_a_feed_that_is_left_early_does_not_stop_another_from_deleting(
             sandbox.emit("batch_edit", {"id_task": "theirs"})
             await anext(reading)
         assert sandbox.books.notifications_outstanding == ()
+
+
+async def test_what_is_outstanding_is_listed_and_changes_nothing(
+    make_sandbox, make_session, submit_jobs
+):
+    async with make_sandbox() as sandbox, make_session(sandbox, ack="never") as session:
+        one, other = await submit_jobs(session, 2)
+        await asyncio.gather(one, other)
+        told = [note async for note in session.outstanding()]
+        assert {note.job_id for note in told} == {one.id, other.id}
+        only = [note async for note in session.outstanding(["batch_edit"], [one])]
+        assert {(note.name, note.job_id) for note in only} == {("batch_edit", one.id)}
+        assert len(sandbox.books.notifications_outstanding) == len(told)
+        await only[0].ack()
+        assert only[0].id not in {note.id async for note in session.outstanding()}
+        with pytest.raises(InvalidRequestError, match="names: must be a list"):
+            [note async for note in session.outstanding("batch_edit")]

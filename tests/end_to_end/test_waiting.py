@@ -10,9 +10,11 @@ import pytest
 from piktid_async import (
     AuthenticationError,
     GarmentRecolor,
+    ImagePlayground,
     InvalidRequestError,
     JobFailedError,
     JobTimeoutError,
+    ModelSwap,
     NotFoundError,
     OutputFailedError,
     Session,
@@ -234,3 +236,31 @@ async def test_a_stream_that_is_refused_for_good_is_replaced_by_status_calls(
     ):
         (job,) = await submit_jobs(session, 1)
         assert (await job.result(timeout=10)).status == "completed"
+
+
+@pytest.mark.parametrize("kind", ["edit_chat", "create_packshot"])
+async def test_a_job_that_is_picked_up_as_another_kind_says_what_it_is(
+    make_sandbox, make_session, submit_jobs, kind
+):
+    async with make_sandbox(seconds_per_image=0.2) as sandbox, make_session(sandbox) as session:
+        (running,) = await submit_jobs(session, 1)
+        async with make_session(sandbox) as other:
+            for job in (running, running):  # while it runs, and when it has ended
+                picked = other.job(job.id, kind=kind)
+                with pytest.raises(InvalidRequestError) as caught:
+                    await picked.result(10)
+                assert caught.value.field == "kind"
+                assert f"is of kind 'garment_recolor', not '{kind}'" in str(caught.value)
+                await running
+            assert len((await other.job(running.id, kind="garment_recolor")).ok) == 2
+
+
+async def test_a_conversation_that_is_picked_up_as_another_kind_says_what_it_is(
+    make_sandbox, make_session
+):
+    async with make_sandbox(seconds_per_image=0.2) as sandbox, make_session(sandbox) as session:
+        chat = await session.submit(ImagePlayground(prompt="a red shoe", num_variations=2))
+        async with make_session(sandbox) as other:
+            with pytest.raises(InvalidRequestError, match="kind 'edit_chat', not 'model_swap'"):
+                await other.job(chat.id, kind=ModelSwap)
+        await chat

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models.create_packshot import CreatePackshot, PackshotInstruction, Style
 from piktid_async.models.outputs import DesignValue
+from piktid_async.protocol import endpoints
 
 STYLES = get_args(Style)
 
@@ -50,10 +51,12 @@ def test_a_flat_lay_is_seen_from_above_said_or_unsaid(angle):
     assert PackshotInstruction(style="flat_lay", angle=angle).angle == angle
 
 
-@pytest.mark.parametrize("angle", ["front", "back", "three_quarter", "detail_macro"])
-def test_a_flat_lay_from_another_angle_is_refused(angle):
-    with pytest.raises(InvalidRequestError, match=f"^angle: .* always top_down.* '{angle}'"):
-        PackshotInstruction(style="flat_lay", angle=angle)
+@pytest.mark.parametrize("angle", [None, "front", "back", "three_quarter", "detail_macro"])
+def test_a_flat_lay_is_sent_as_seen_from_above_whatever_is_given(angle):
+    lay = PackshotInstruction(style="flat_lay", angle=angle)
+    request = CreatePackshot(project="p", images=["i"], instructions=[lay])
+    body: Any = endpoints.submit(request).request.json
+    assert body["instructions"][0]["angle"] == "top_down"
 
 
 @pytest.mark.parametrize("value", ["linen", 0, DesignValue("linen")])

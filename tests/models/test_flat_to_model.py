@@ -9,6 +9,7 @@ import pytest
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models.flat_to_model import FlatToModel, ModelInstruction
 from piktid_async.models.outputs import Camera, DesignValue
+from piktid_async.protocol import endpoints
 
 
 @attrs.frozen
@@ -84,3 +85,25 @@ def test_nothing_else_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ModelInstruction(camera=Camera(angle="low"))
+
+
+def test_the_alternative_method_is_still_taken_and_warns_the_line_that_uses_it():
+    with pytest.warns(DeprecationWarning, match="use model='seedream'") as caught:
+        request = flat(use_alternative_method=True)
+    assert [warning.filename for warning in caught] == [__file__]
+    body: Any = endpoints.submit(request).request.json
+    assert body["options"]["use_alternative_method"] is True
+    with pytest.raises(InvalidRequestError, match=r"^use_alternative_method: .* not 'gpt_image'"):
+        flat(use_alternative_method=True, model="gpt_image")
+    body = endpoints.submit(flat()).request.json
+    assert "use_alternative_method" not in body["options"]
+
+
+def test_a_review_is_passed_on_as_it_is():
+    review = {"requires_review": True, "auto_approve_threshold": 0.5}
+    body: Any = endpoints.submit(flat(review_config=review)).request.json
+    assert body["review_config"] == review
+    assert "review_config" not in endpoints.submit(flat()).request.json
+    with pytest.raises(InvalidRequestError, match=r"^review_config: must be a mapping, not list"):
+        flat(review_config=[])
+    hash(flat(review_config=review))

@@ -10,6 +10,7 @@ import pytest
 from piktid_async.errors import InvalidRequestError
 from piktid_async.models.garment_recolor import GarmentRecolor
 from piktid_async.models.images import AnnotatedImage, UploadedFile
+from piktid_async.models.outputs import DesignValue
 from piktid_async.models.projects import Project
 
 SIGNED = "https://s3.example/a.jpg?X-Amz-Signature=opensesame"
@@ -221,3 +222,13 @@ def test_a_request_survives_copying_and_pickling(clone):
     request = recolor(images=[FILE, AnnotatedImage("img_2", "back")], project=Project("p", "n"))
     assert clone(request) == request
     assert hash(clone(request)) == hash(request)
+
+
+def test_a_note_that_the_service_would_not_see_is_refused():
+    for build in (
+        lambda: recolor(reference_image=AnnotatedImage("img_9", "the swatch")),
+        lambda: DesignValue(image=AnnotatedImage("img_9", "the swatch")),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidRequestError, match="image: the service takes no note on this"):
+            build()
+    assert recolor(reference_image=AnnotatedImage("img_9")).reference_image

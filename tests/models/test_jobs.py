@@ -127,3 +127,19 @@ def test_where_an_output_is_saved_by_does_not_make_it_another():
 def test_values_cannot_be_changed_in_place(value, field):
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(value, field, "x")
+
+
+def test_what_a_conversation_was_given_shows_no_signature():
+    given = ({"full_size": "https://cdn.example/in.jpg?Signature=opensesame", "uuid": "u"},)
+    result = JobResult(
+        job_id="c",
+        kind="edit_chat",
+        status="completed",
+        outputs=(),
+        attachments=given,
+        identities=({"link": "https://cdn.example/i.jpg?X-Amz-Signature=opensesame"},),
+        summary={"link": "https://cdn.example/s?Signature=opensesame"},
+    )
+    assert "opensesame" not in repr(result)
+    assert "https://cdn.example/in.jpg?***" in repr(result)
+    assert result.attachments == given

@@ -99,7 +99,7 @@ def test_what_is_no_object_is_refused(value):
 def test_an_error_names_the_call_and_the_missing_field():
     with pytest.raises(ResponseFormatError) as caught:
         codec.structure("POST /garment-recolor", {"status": "pending"}, JobTicket)
-    assert str(caught.value) == (
+    assert caught.value.summary == (
         "POST /garment-recolor: unexpected answer: required field missing @ $.job_id"
     )
 
@@ -212,7 +212,7 @@ def test_no_rows_are_no_outputs(rows):
 
 @pytest.mark.parametrize("rows", [{}, {"0": row()}, "abc", "", 0, 5, False, True])
 def test_rows_that_are_no_list_are_refused_and_not_taken_for_none(rows):
-    with pytest.raises(ResponseFormatError, match=r" @ \$\.results$"):
+    with pytest.raises(ResponseFormatError, match=r" @ \$\.results; "):
         codec.job_result("GET /r", {"job_id": "j", "status": "completed", "results": rows})
 
 
@@ -231,10 +231,13 @@ def test_rows_that_are_no_list_are_refused_and_not_taken_for_none(rows):
         ("abc", "@ $.results[1]"),
     ],
 )
-def test_a_row_that_does_not_fit_is_named(bad, path):
+def test_a_row_that_does_not_fit_is_named_and_does_not_hide_the_others(bad, path):
+    result = results(row(), bad, row(image_index=1))
+    assert [output.image_index for output in result.outputs] == [0, 1]
+    assert [path in each for each in result.unreadable] == [True]
     with pytest.raises(ResponseFormatError) as caught:
-        results(row(), bad)
-    assert path in reason(caught)
+        results(bad)
+    assert path.replace("[1]", "[0]") in reason(caught)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ def test_a_sample_says_where_it_comes_from(name):
         (endpoints.request_zip(JOB), "download"),
         (endpoints.gallery_jobs("abc123...", 1), "gallery_by_job"),
         (endpoints.acknowledge(12345), "acknowledge"),
+        (endpoints.regenerate(JOB, 1, 2), "regenerate"),
+        (endpoints.job_versions(JOB, 1), "versions"),
+        (endpoints.stuck_images(1, {"min_hours": 1.5, "status": "processing"}), "stuck_images"),
+        (endpoints.fail_stuck_images([17, 18], "given up"), "stuck_images_update"),
+        (endpoints.request_bulk_zip([JOB, "job_def456..."]), "download_bulk"),
+        (endpoints.outstanding(["batch_edit", "image_result"], [JOB]), "notifications"),
     ],
 )
 def test_what_is_sent_is_what_the_sample_shows(call, name):
@@ -467,3 +473,40 @@ def test_a_refusal_is_an_error_and_an_answer_in_html_too():
         anything().parse(Response(status=404))
     with pytest.raises(ResponseFormatError, match="not JSON"):
         anything().parse(Response(status=200, body=b"<html>"))
+
+
+def test_versions_of_every_group_are_read_oldest_first():
+    found = endpoints.job_versions(JOB, 1).parse(sample("versions").response)
+    assert [output.key for output in found] == [(1, 0, 0), (1, 0, 1), (1, 1, 0)]
+    assert found[1].url == "https://cdn.example/1_v1.png?Signature=abc"
+
+
+def test_a_regeneration_answers_with_nothing_that_is_needed():
+    endpoints.regenerate(JOB, 1, 2).parse(sample("regenerate").response)
+
+
+def test_stuck_images_are_read():
+    page = endpoints.stuck_images(1, {}).parse(sample("stuck_images").response)
+    (image,) = [endpoints.stuck_image_of_row(row) for row in page.rows]
+    assert (image.id, image.job_id, image.hours_stuck, page.has_next) == (17, JOB, 2.25, False)
+
+
+def test_images_that_were_given_up_are_counted():
+    call = endpoints.fail_stuck_images([17, 18], "given up")
+    assert call.parse(sample("stuck_images_update").response) == 2
+
+
+def test_a_link_to_several_jobs_is_read():
+    ticket = endpoints.request_bulk_zip([JOB]).parse(sample("download_bulk").response)
+    assert ticket.download_url == "https://v2.api.piktid.com/download/token123..."
+
+
+def test_outstanding_notifications_are_read():
+    call = endpoints.outstanding(["batch_edit"], None)
+    (note,) = call.parse(sample("notifications").response)
+    assert (note.name, note.job_id) == ("batch_edit", note.data["id_task"])
+    assert call.request.json == {"name_list": ["batch_edit"]}
+    with pytest.raises(ResponseFormatError, match="a list, not dict"):
+        call.parse(answer({}))
+    with pytest.raises(ResponseFormatError, match="id and name expected"):
+        call.parse(answer([{}]))

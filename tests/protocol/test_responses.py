@@ -178,7 +178,7 @@ def test_a_signed_url_does_not_escape_by_being_cut_in_two():
 def test_a_body_that_is_no_json_is_no_second_error(body):
     error = error_for("GET /x", Response(status=502, body=body))
     assert (type(error), error.message, error.body) == (ServerError, "", None)
-    assert str(error) == "502 on GET /x: no message"
+    assert error.summary == "502 on GET /x: no message"
 
 
 def test_the_parsed_body_is_kept_but_not_shown():

@@ -13,7 +13,7 @@ from tests.protocol.support import sample
 def test_an_expired_url_is_told_in_the_storage_s_words():
     error = storage_error(sample("storage_expired").response)
     assert isinstance(error, PermissionDeniedError)
-    assert str(error) == "403 on PUT <signed URL>: AccessDenied: Request has expired"
+    assert error.summary == "403 on PUT <signed URL>: AccessDenied: Request has expired"
 
 
 def test_what_the_storage_echoes_of_the_signature_is_not_told():

@@ -114,6 +114,15 @@ async def test_a_preparation_can_fail(start: Start) -> None:
     assert (await prepared(caller, code))[-1]["error_message"]
     _, body = await caller.get(f"/identity/{code}/status")
     assert body["preprocessing_status"] == "failed"
+    swap = {
+        "identity_code": code,
+        "project_id": await caller.project(),
+        "images": [await caller.upload()],
+    }
+    assert await caller.post("/model-swap", swap) == (
+        400,
+        {"error": f"Identity preprocessing failed: {code}"},
+    )
 
 
 async def test_a_draft_is_promoted_once_for_fifty_credits(caller: Caller) -> None:

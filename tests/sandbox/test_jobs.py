@@ -270,12 +270,32 @@ async def test_the_gallery_filters(caller):
     assert await found(job_id=other_id) == [other_id]
     assert await found(status="completed") == [other_id, job_id]
     assert await found(status="failed") == []
+    assert await found(search=job_id) == [job_id]
+    assert await found(ownership="mine") == [other_id, job_id]
+    assert await found(ownership="shared") == await found(feedback="like") == []
+    assert (await caller.get("/gallery/by-job", ownership="default"))[0] == 400
     assert await found(job_type="garment_recolor", order="asc") == [job_id, other_id]
     assert await found(job_type="model_swap") == []
     assert await found(per_page=1, page=2) == [job_id]
     _, body = await caller.get("/gallery/by-job", job_id=job_id)
     number = body["jobs"][0]["project_id"]
     assert await found(project_id=number) == [job_id]
+
+
+async def test_the_gallery_filters_images_and_not_jobs(start):
+    caller = await start(faults=Faults(images_fail=1))
+    images = [await caller.upload(), await caller.upload()]
+    job_id = await caller.finished(images=images)
+    for path, key in (("/gallery/by-job", "jobs"), ("/gallery/by-project", "projects")):
+        for status in ("completed", "failed"):
+            _, body = await caller.get(path, status=status)
+            (row,) = body[key]
+            assert [(each["job_id"], each["status"]) for each in row["images"]] == [
+                (job_id, status)
+            ]
+            assert row["total_images"] == 2
+        _, body = await caller.get(path, feedback="like")
+        assert [row["images"] for row in body[key]] == ([] if key == "jobs" else [[]])
 
 
 async def test_the_gallery_shows_only_so_many_images_of_a_job(caller):

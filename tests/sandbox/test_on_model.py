@@ -32,7 +32,7 @@ async def test_an_accepted_flat_lay_job_answers_as_the_guide_shows(caller):
             "options": {"size": "2K", "ar": "9:16", "format": "jpg"},
         },
         {
-            "pose": {"text": "walking, mid-stride", "image": "uuid"},
+            "pose": {"text": "walking, mid-stride", "image": await caller.upload()},
             "mood": 4,
             "angle": "low angle",
             "lighting": {"direction": "left", "quality": "hard", "complexity": "simple"},

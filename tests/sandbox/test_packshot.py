@@ -142,7 +142,7 @@ async def test_other_bad_requests_are_a_plain_400(caller, changes, words):
     "fields",
     [
         {"background": 3},
-        {"background": {"text": "white studio", "image": "uuid"}},
+        {"background": {"text": "white studio", "image": None}},
         {"lighting": {"direction": "left", "quality": "soft", "complexity": "simple"}},
         {"preset_name": "clean", "category_names": ["tops"], "seed": 7, "prompt": ""},
         {"options": {"width": 256, "height": 1024, "seed": 3}},
@@ -262,3 +262,22 @@ async def test_fault_post_processing_fails_leaves_the_job_completed(start):
     assert body["status"] == "completed"
     assert body["post_processing_status"] == "failed"
     assert body["post_processing_error"] == "Post-processing failed"
+
+
+async def test_a_design_value_shows_a_picture_that_is_there(caller):
+    for image, expected in (("no-such-file", 400), (await caller.upload(), 202)):
+        shot = {"style": "free", "background": {"text": "studio", "image": image}}
+        status, _ = await caller.post(PATH, await wanted(caller, instructions=[shot]))
+        assert status == expected
+
+
+async def test_a_custom_size_overrides_size_and_ratio_also_for_the_plan(start):
+    caller = await start(max_size=1024)
+    for options, expected in (
+        ({"size": "4K", "width": 512, "height": 256}, 202),
+        ({"size": "1K", "width": 1032, "height": 512}, 403),
+        ({"size": "4K"}, 403),
+    ):
+        shot = {"style": "free", "options": options}
+        status, _ = await caller.post(PATH, await wanted(caller, instructions=[shot]))
+        assert status == expected, options

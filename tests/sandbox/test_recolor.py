@@ -30,7 +30,6 @@ async def test_an_accepted_job_answers_202_as_the_guide_shows(caller):
         ("images", []),
         ("images", ["x"] * 11),
         ("images", "x"),
-        ("images", [{"file_id": "x"}]),
         ("num_variations", 0),
         ("num_variations", 9),
         ("num_variations", "2"),
@@ -216,3 +215,15 @@ async def test_the_delay_of_requests_is_put_before_every_answer(start):
     before = asyncio.get_running_loop().time()
     await caller.get("/project")
     assert asyncio.get_running_loop().time() - before >= 0.05
+
+
+async def test_images_are_taken_with_notes_and_without(caller):
+    wanted = await caller.wanted()
+    first, *others = wanted["images"]
+    images = [{"file_id": first, "note": "back view"}, *others]
+    status, _ = await caller.post("/garment-recolor", {**wanted, "images": images})
+    assert status == 202
+    status, body = await caller.post(
+        "/garment-recolor", {**wanted, "images": [{"note": "of nothing"}]}
+    )
+    assert (status, body["detail"][0]["field"]) == (400, "images.0.file_id")

@@ -1,100 +1,73 @@
-"""What the programs of the guides are made of: synchronous calls, one after the other.
+"""Programs written after the vendor's guides with plain `requests`, run one by one.
 
-`urllib` stands in the place of `requests`; everything else is as the guides write it.
+They stand in `guides/`; each is a process of its own, in a folder that holds its pictures.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
-import threading
-import urllib.request
-from urllib.parse import urlsplit
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+
+from piktid_async.sandbox import Sandbox
+
+GUIDES = Path(__file__).parent / "guides"
 
 
-def post(api_url, access_token, path, body):
-    request = urllib.request.Request(
-        api_url + path,
-        data=json.dumps(body).encode(),
-        headers={"Authorization": "Bearer " + access_token, "Content-Type": "application/json"},
+@attrs.frozen
+class Ran:
+    """How a program ended."""
+
+    code: int | None
+    printed: list[str]
+    complaints: str
+
+    def told(self, word: str) -> list[list[str]]:
+        """Return the words of every line that begins with one, without it."""
+        return [rest for first, *rest in map(str.split, self.printed) if first == word]
+
+
+@asynccontextmanager
+async def running(
+    sandbox: Sandbox, place: Path, name: str, *arguments: str, **variables: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program; what still runs at the end is killed."""
+    known = {
+        "PIKTID_BASE_URL": sandbox.url,
+        "PIKTID_API_TOKEN": sandbox.token,
+        "VTRYON_BASE_URL": sandbox.vtryon_url,
+        "VTRYON_API_KEY": sandbox.vtryon_key,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-W", "error", str(GUIDES / f"{name}.py"), *arguments),
+        cwd=place,
+        env=os.environ | {"NO_PROXY": "*", "PYTHONPATH": "", **known, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    with urllib.request.urlopen(request) as response:
-        return json.load(response)
+    try:
+        async with asyncio.timeout(60):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
-def get(api_url, access_token, path):
-    request = urllib.request.Request(
-        api_url + path, headers={"Authorization": "Bearer " + access_token}
-    )
-    with urllib.request.urlopen(request) as response:
-        return json.load(response)
+async def run(sandbox: Sandbox, place: Path, name: str, *arguments: str) -> Ran:
+    """Run a program to its end."""
+    async with running(sandbox, place, name, *arguments) as process:
+        printed, complaints = await process.communicate()
+    return Ran(process.returncode, printed.decode().splitlines(), complaints.decode())
 
 
-def put(upload_url, content_type, data):
-    parts = urlsplit(upload_url)
-    connection = http.client.HTTPConnection(parts.netloc)
-    connection.request(
-        "PUT", f"{parts.path}?{parts.query}", body=data, headers={"Content-Type": content_type}
-    )
-    status = connection.getresponse().status
-    connection.close()
-    return status
-
-
-def upload(api_url, access_token, project_name, filename, data=b"pixels"):
-    response = post(
-        api_url, access_token, "/upload", {"project_name": project_name, "filename": filename}
-    )
-    assert put(response["upload_url"], response["content_type"], data) in (200, 201)
-    return response["file_id"]
-
-
-def notifications(api_url, access_token):
-    """Yield what the guides' loop over the lines of the stream finds."""
-    request = urllib.request.Request(
-        api_url + "/notifications/events", headers={"Authorization": "Bearer " + access_token}
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        for raw in response:
-            raw_line = raw.decode().rstrip("\n")
-            if not raw_line or raw_line.startswith(":"):
-                continue
-            if not raw_line.startswith("data: "):
-                continue
-            yield json.loads(raw_line[6:])
-
-
-def wait_for_batch(api_url, access_token, job_id):
-    """Follow a batch job to its end, as all batch guides do."""
-    for notification in notifications(api_url, access_token):
-        data = notification.get("data", {})
-        task_id = data.get("id_task") or data.get("job_id")
-        if task_id != job_id:
-            continue
-        if notification["name"] == "batch_edit":
-            status = data.get("status")
-            if status == "completed":
-                break
-            if status == "failed":
-                raise RuntimeError(data.get("error_message", "Job failed"))
-
-
-async def run(program, *args):
-    """Run a program in a thread of its own, and pass on what it raises."""
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def target() -> None:
-        loop = ended.get_loop()
-        try:
-            program(*args)
-        except BaseException as error:  # handed over to the test
-            loop.call_soon_threadsafe(ended.set_exception, error)
-        else:
-            loop.call_soon_threadsafe(ended.set_result, None)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    async with asyncio.timeout(20):
-        await ended
-    thread.join()
+async def done(sandbox: Sandbox, place: Path, name: str, *arguments: str) -> Ran:
+    """Run a program that has nothing to complain of."""
+    ran = await run(sandbox, place, name, *arguments)
+    assert (ran.code, ran.complaints) == (0, ""), ran
+    return ran

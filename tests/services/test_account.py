@@ -234,6 +234,11 @@ async def test_presets_are_made_read_changed_and_deleted(session: Session) -> No
         await session.presets.get(made.preset_code)
 
 
+async def test_a_preset_may_be_for_the_drafts_of_a_person(session: Session) -> None:
+    preset = await session.presets.create("Red", "identity_creation", {"hair": {"color": "red"}})
+    assert (await session.presets.get(preset.preset_code)).type == "identity_creation"
+
+
 async def test_a_category_is_copied_with_its_presets(session: Session) -> None:
     category = await session.presets.create_category("Studio", description="light")
     await session.presets.create("Soft", "flat_2_model", {}, category_ids=[category.id])

@@ -389,3 +389,10 @@ async def test_a_draft_job_made_elsewhere_is_picked_up() -> None:
         job = await session.identities.create([{"prompt": "somebody"}])
         result = await other.job(job.id, kind=CreateIdentity)
         assert len(result.ok) == 1
+
+
+@pytest.mark.parametrize("timeout", ["x", float("nan"), -1])
+async def test_a_time_to_wait_for_an_identity_is_checked(timeout: float) -> None:
+    async with Session("token", base_url="http://127.0.0.1:9") as session:
+        with pytest.raises(InvalidRequestError, match=r"^timeout: must be seconds, 0 or more"):
+            await session.identities.wait("somebody", timeout)

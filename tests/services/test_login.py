@@ -267,3 +267,23 @@ def test_what_cannot_log_in_is_refused_when_built(
     with pytest.raises(ConfigurationError, match=words) as caught:
         PasswordLogin(email, password, url)
     assert "secret" not in str(caught.value)
+
+
+async def test_a_login_without_an_address_goes_to_the_server_of_its_session(
+    sandbox: Sandbox,
+) -> None:
+    login = PasswordLogin(sandbox.email, PASSWORD)
+    async with Session(login, base_url=sandbox.url) as session:
+        assert await names(session) == []
+    assert sandbox.books.api_requests[LOGIN] == 1
+    assert repr(login) == f"<PasswordLogin {sandbox.url}>"
+
+
+async def test_a_login_goes_to_one_server_alone(sandbox: Sandbox) -> None:
+    for login in (login_to(sandbox), PasswordLogin(sandbox.email, PASSWORD)):
+        Session(login, base_url=sandbox.url)
+        Session(login, base_url=f"{sandbox.url}/")  # the same, written otherwise
+        with pytest.raises(ConfigurationError, match="give both the same base_url") as caught:
+            Session(login, base_url="https://elsewhere.example")
+        assert PASSWORD not in str(caught.value)
+    assert LOGIN not in sandbox.books.api_requests

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from piktid_async import AccountLimits, GarmentRecolor, Session, StreamSettings
+from typing import Any
+
+import pytest
+
+from piktid_async import (
+    AccountLimits,
+    GarmentRecolor,
+    InvalidRequestError,
+    Session,
+    StreamSettings,
+)
 from piktid_async.sandbox import Faults, Sandbox
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(500)
@@ -33,3 +43,14 @@ async def test_an_image_that_hangs_is_listed_and_given_up() -> None:
         result = await job.result(timeout=10)
         assert [output.error_message for output in result.failed] == ["given up"]
         assert [output.image_index for output in result.ok] == [1]
+
+
+async def test_what_cannot_be_meant_is_refused_before_anything_is_sent() -> None:
+    async with Session("token", base_url="http://127.0.0.1:9") as session:
+        wrong: Any
+        for wrong in (["x"], 5, "17", [True], [-1], [None]):
+            with pytest.raises(InvalidRequestError, match=r"^images: "):
+                await session.fail_stuck_images(wrong)
+        for wrong in ("x", -1, float("nan")):
+            with pytest.raises(InvalidRequestError, match=r"^min_hours: must be hours, 0 or more"):
+                session.stuck_images(min_hours=wrong)

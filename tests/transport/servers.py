@@ -113,7 +113,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serve(
+    handler: Handler, *, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[Server]:
     """Serve every request by `handler`, which may leave the connection open, or end it."""
     server = Server()
     tasks: set[asyncio.Task[None]] = set()
@@ -145,7 +147,7 @@ async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Async
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     port = listening.sockets[0].getsockname()[1]
     server.url = f"http{'s' if tls else ''}://127.0.0.1:{port}"
     try:

@@ -12,7 +12,13 @@ from aiohttp.http_exceptions import BadStatusLine
 from yarl import URL
 
 from piktid_async.errors import ConnectionFailedError, RequestTimeoutError, ResponseFormatError
-from piktid_async.transport._mapping import BrokenOffError, Probe, mapped, send_once
+from piktid_async.transport._mapping import (
+    BrokenOffError,
+    Probe,
+    ProxyRefusedError,
+    mapped,
+    send_once,
+)
 
 SECRET = "c0ffee5ec7e7"
 URL_TEXT = f"https://storage.example/a?X-Sig={SECRET}"
@@ -34,6 +40,10 @@ CASES: list[tuple[Exception, str]] = [
         aiohttp.ClientConnectorError(KEY, OSError()),
         "no connection to storage.example:443: OSError",
     ),
+    (
+        aiohttp.ClientProxyConnectionError(KEY, OSError(111, "Connection refused")),
+        "no connection to the proxy storage.example:443: Connection refused",
+    ),
     (aiohttp.ServerDisconnectedError(URL_TEXT), "the server closed the connection"),
     (aiohttp.ClientPayloadError(URL_TEXT), "the answer broke off"),
     (aiohttp.ClientConnectionError(URL_TEXT), "the connection was closed"),
@@ -43,6 +53,14 @@ CASES: list[tuple[Exception, str]] = [
     (aiohttp.ConnectionTimeoutError(URL_TEXT), "no answer in time"),
     (aiohttp.SocketTimeoutError(URL_TEXT), "no answer in time"),
     (TimeoutError(URL_TEXT), "no answer in time"),
+]
+
+
+REFUSALS: list[tuple[Exception, str, bool]] = [
+    (ProxyRefusedError(), "407 Proxy Authentication Required", False),
+    (aiohttp.ClientHttpProxyError(INFO, (), status=403, message=SECRET), "403 Forbidden", False),
+    (aiohttp.ClientHttpProxyError(INFO, (), status=503), "503 Service Unavailable", True),
+    (aiohttp.ClientHttpProxyError(INFO, (), status=599, message=SECRET), "599", True),
 ]
 
 
@@ -57,7 +75,7 @@ def test_error_is_told_in_our_words_and_holds_nothing_of_theirs(
 ) -> None:
     with pytest.raises(ConnectionFailedError) as raised:
         fail(error)
-    assert str(raised.value) == f"PUT <signed URL>: {reason}"
+    assert raised.value.summary == f"PUT <signed URL>: {reason}"
     assert raised.value.sent
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
@@ -110,6 +128,18 @@ async def test_broken_connection_is_hidden_from_aiohttps_own_repeats(
     async def handler(request: Any) -> Any:
         raise error
 
-    request: Any = None
+    request: Any = Mock(proxy=None)
     with pytest.raises(comes_out):
         await send_once(request, handler)
+
+
+@pytest.mark.parametrize(("error", "words", "retryable"), REFUSALS)
+def test_what_a_proxy_refuses_never_got_through(
+    error: Exception, words: str, retryable: bool
+) -> None:
+    with pytest.raises(ConnectionFailedError) as raised:
+        fail(error)
+    told = raised.value
+    assert told.reason == f"the proxy refused the connection: {words}"
+    assert (told.sent, told.retryable) == (False, retryable)
+    assert SECRET not in "".join(traceback.format_exception(told))

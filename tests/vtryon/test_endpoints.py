@@ -1,4 +1,4 @@
-"""The four calls send what the page shows, and read what it answers."""
+"""The calls send what the page shows, and read what it answers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import orjson
 import pytest
 
 from piktid_async import NotFoundError, ResponseFormatError
+from piktid_async.forms import picture_form
 from piktid_async.protocol.messages import Call, Response
-from piktid_async.vtryon import ColorChange, Recolor, TaskResult, endpoints
+from piktid_async.sources import describe
+from piktid_async.vtryon import ColorChange, Recolor, TaskResult, TryOnImage, endpoints
 
 WIRE = Path(__file__).parents[1] / "wire"
 
@@ -20,14 +22,27 @@ RECOLOR = Recolor(
     color_changes=[ColorChange("blouse", "royal blue"), ColorChange("lehenga", "royal blue")],
 )
 DONE = TaskResult(id=501, status="completed", result_url="https://cdn.vtryon.com/res/...")
+IMAGE = TryOnImage(id=12, image_url="https://cdn.vtryon.com/...")
+FORM = picture_form(describe(b"pixels", None), {"image_name": "front"})
 SAMPLES: dict[str, tuple[Call[Any], Any]] = {
     "create": (
         endpoints.create(RECOLOR),
         TaskResult(id=501, status="queued", created_at="2024-05-05T12:00:00Z"),
     ),
     "poll": (endpoints.read_task(501), DONE),
-    "list": (endpoints.list_tasks(1, 10), endpoints.TaskPage((DONE,), has_next=False)),
+    "list": (endpoints.list_tasks(1, 10), endpoints.Rows((DONE,), has_next=False)),
     "delete": (endpoints.delete(501), None),
+    "person_upload": (endpoints.upload_image(endpoints.PERSON_IMAGES, FORM), IMAGE),
+    "person_list": (
+        endpoints.list_images(endpoints.PERSON_IMAGES, 1, 10, "front"),
+        endpoints.Rows((IMAGE,), has_next=False),
+    ),
+    "person_delete": (endpoints.delete_person_image(12), None),
+    "garment_upload": (endpoints.upload_image(endpoints.GARMENT_IMAGES, FORM), IMAGE),
+    "garment_list": (
+        endpoints.list_images(endpoints.GARMENT_IMAGES, 1, 10, "front"),
+        endpoints.Rows((IMAGE,), has_next=False),
+    ),
 }
 
 
@@ -41,6 +56,7 @@ def test_the_documented_exchange_is_sent_and_read(name: str) -> None:
         sample["request"]["path"],
     )
     assert request.json == sample["request"].get("json")
+    assert (request.form and request.form.fields) == sample["request"].get("form")
     assert dict(request.params or {}) == sample["request"].get("params", {})
     assert call.parse(answer(sample["response"]["json"])) == value
 
@@ -49,13 +65,9 @@ def answer(body: Any, status: int = 200) -> Response:
     return Response(status=status, body=orjson.dumps(body))
 
 
-def test_only_the_creation_is_not_replayable() -> None:
-    assert {name: call.request.replayable for name, (call, _) in SAMPLES.items()} == {
-        "create": False,
-        "poll": True,
-        "list": True,
-        "delete": True,
-    }
+def test_what_makes_something_is_not_replayable() -> None:
+    once = {name for name, (call, _) in SAMPLES.items() if not call.request.replayable}
+    assert once == {"create", "person_upload", "garment_upload"}
 
 
 def test_only_the_ids_that_are_given_are_sent() -> None:
@@ -109,7 +121,7 @@ def test_an_answer_that_is_no_list_is_named(body: Any) -> None:
 
 def test_an_empty_page_is_the_last_whatever_it_says() -> None:
     page = endpoints.list_tasks(9, None).parse(answer({"next": "http://x/", "results": []}))
-    assert page == endpoints.TaskPage((), has_next=False)
+    assert page == endpoints.Rows((), has_next=False)
 
 
 def test_a_refusal_has_the_service_s_words() -> None:

@@ -41,7 +41,7 @@ from piktid_async.protocol.endpoints.jobs import (
     stuck_image_of_row,
     stuck_images,
 )
-from piktid_async.protocol.endpoints.notifications import acknowledge, events
+from piktid_async.protocol.endpoints.notifications import acknowledge, events, outstanding
 from piktid_async.protocol.endpoints.presets import (
     create_category,
     create_preset,
@@ -100,6 +100,7 @@ __all__ = [
     "list_projects",
     "list_tokens",
     "login",
+    "outstanding",
     "preset",
     "preset_from_image",
     "preset_from_text",

@@ -78,7 +78,14 @@ def _model_body(request: JobRequest) -> JsonObject:
         "identity_code": request.identity,
         **_instructed(request),
         **_given(instructions=[_fields(each) for each in request.instructions]),
-        "options": {**_generation(request), "add_ai_watermark": request.add_ai_watermark},
+        "options": {
+            **_generation(request),
+            "add_ai_watermark": request.add_ai_watermark,
+            **({"use_alternative_method": True} if request.use_alternative_method else {}),
+        },
+        **_given(
+            review_config=None if request.review_config is None else {**request.review_config}
+        ),
     }
 
 

@@ -6,7 +6,7 @@ variation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -86,6 +86,14 @@ def check_generation(wanted: Generation, *, models: tuple[str, ...], instruction
         raise refuse(400, f"Invalid anchor_index: must be between 0 and {instructions - 1}")
 
 
+def check_designs(instructions: Iterable[Instruction], lookup: Lookup) -> None:
+    """Refuse a Design Value whose picture is not there."""
+    for instruction in instructions:
+        for value in instruction.style.values():
+            if isinstance(value, dict) and value.get("image"):
+                lookup.image(value["image"], what="Design image")
+
+
 def find_images(
     images: list[tuple[str, str | None]], lookup: Lookup
 ) -> tuple[tuple[Upload, ...], list[str | None]]:
@@ -110,8 +118,8 @@ def make_shots(
             image_index=image_index,
             group_index=group_index,
             sources=images,
-            size=wanted.output.size,
-            credits=CREDITS_PER_OUTPUT[wanted.output.size],
+            size=wanted.output.price_class,
+            credits=CREDITS_PER_OUTPUT[wanted.output.price_class],
             model=generation.model,
             format=wanted.output.format,
             custom_size=custom,
@@ -119,7 +127,8 @@ def make_shots(
                 kind=kind,
                 options={
                     **wanted.style,
-                    "ar": wanted.output.ratio,
+                    # The guide: width and height override size and ar.
+                    "ar": wanted.output.ratio if custom is None else None,
                     "add_ai_watermark": generation.add_ai_watermark,
                     **common,
                 },

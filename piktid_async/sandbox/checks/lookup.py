@@ -33,6 +33,9 @@ class Lookup:
         found = self.account.find_identity(code)
         if found is None:
             raise refuse(404, f"Identity not found: {code}")
+        # No document says what a job does then; making pictures of nobody is not it.
+        if getattr(self.account.identities[code], "status", None) == "failed":
+            raise refuse(400, f"Identity preprocessing failed: {code}")
         return found
 
     def image(self, file_id: str, *, what: str = "Image", status: int = 400) -> Upload:

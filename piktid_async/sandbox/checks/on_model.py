@@ -9,6 +9,7 @@ from piktid_async.sandbox.answers import JsonObject
 from piktid_async.sandbox.checks.fields import Fields
 from piktid_async.sandbox.checks.instructions import (
     MAX_IMAGES,
+    check_designs,
     check_generation,
     find_images,
     make_shots,
@@ -46,6 +47,7 @@ def check_flat(body: JsonObject, lookup: Lookup) -> Order:
     check_generation(generation, models=MODELS, instructions=len(instructions))
     project, cast = lookup.project(project_key), lookup.identity(code)
     uploads, notes = find_images(images, lookup)
+    check_designs(instructions, lookup)
     return Order(
         kind=FLAT,
         project=project,

@@ -29,6 +29,16 @@ class OutputOptions:
     seed: int | None
     custom: tuple[int | None, int | None]
 
+    @property
+    def price_class(self) -> int:
+        """The size that price and plan go by: a custom one overrides what `size` says."""
+        edges = [edge for edge in self.custom if edge is not None]
+        if not edges:
+            return self.size
+        classes = sorted(SIZES.values())
+        # No document names the price of a custom size: it is that of the class that holds it.
+        return next((each for each in classes if max(edges) <= each), classes[-1])
+
     def custom_size(self) -> tuple[int, int] | None:
         """Return the exact size that was asked for, or raise the 400 of an impossible one."""
         return check_custom(*self.custom)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from piktid_async.sandbox.answers import send_blocks
+from piktid_async.sandbox.answers import Streamed
 from piktid_async.sandbox.spool import Spool
 
 
@@ -15,25 +15,27 @@ class Cdn:
         self.origin = ""
         self.key_seen: bool = False
         self._spool = spool
-        self._served: set[str] = set()
+        self.served: set[str] = set()
 
-    async def add(self, name: str, picture: bytes) -> str:
-        """Publish a JPEG and return its link."""
+    async def add(self, name: str, picture: bytes, content_type: str = "image/jpeg") -> str:
+        """Publish a picture and return its link."""
         path = f"/res/{name}"
-        await self._spool.put(f"vtryon{path}", picture, content_type="image/jpeg")
-        self._served.add(path)
+        await self._spool.put(f"vtryon{path}", picture, content_type=content_type)
+        self.served.add(path)
         return self.origin + path
 
     def remove(self, url: str) -> None:
         """Take a picture back."""
-        self._served.discard(url.removeprefix(self.origin))
+        self.served.discard(url.removeprefix(self.origin))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request on this origin."""
         self.key_seen |= "x-api-key" in request.headers or "authorization" in request.headers
         stored = self._spool.find(f"vtryon{request.path}")
-        if request.method != "GET" or request.path not in self._served or stored is None:
+        if request.method != "GET" or request.path not in self.served or stored is None:
             return web.Response(status=404, text="Not Found")
-        response = web.StreamResponse(headers={"Content-Type": stored.content_type})
-        response.content_length = stored.size
-        return await send_blocks(request, response, self._spool.blocks(stored))
+        return Streamed(
+            self._spool.blocks(stored),
+            size=stored.size,
+            headers={"Content-Type": stored.content_type},
+        )

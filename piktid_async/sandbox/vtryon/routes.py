@@ -9,21 +9,14 @@ import orjson
 from aiohttp import web
 
 from piktid_async.sandbox import connections
-from piktid_async.sandbox.answers import ApiError, json_answer
+from piktid_async.sandbox.answers import json_answer
 from piktid_async.sandbox.faults import Faults
+from piktid_async.sandbox.vtryon.pages import detail, page
 from piktid_async.sandbox.vtryon.runner import TaskRunner
 from piktid_async.sandbox.vtryon.state import MODELS, POSES, Change, Look, Task, Tasks
 
 _RECOLORS = "/v4/models/multipose-image-recolor/"
 _TASK = r"/v2/models/multipose-tasks/{task_id:\d+}/"
-
-_PAGE_SIZE = 10
-_LARGEST_PAGE = 100
-
-
-def detail(status: int, text: str) -> ApiError:
-    """Build an error."""
-    return ApiError(status, {"detail": text})
 
 
 @attrs.frozen(kw_only=True)
@@ -59,25 +52,8 @@ class VtryonRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         """Cut one page out of all tasks, newest first."""
-        number = _positive(request, "page", 1)
-        size = min(_positive(request, "page_size", _PAGE_SIZE), _LARGEST_PAGE)
-        newest = list(self.tasks.by_number.values())[::-1]
-        start = (number - 1) * size
-        if number > 1 and start >= len(newest):
-            raise detail(404, "Invalid page.")
-        here = request.url.with_query(None)
-
-        def link(page: int) -> str:
-            return str(here.with_query({"page": page, "page_size": size}))
-
-        return json_answer(
-            {
-                "count": len(newest),
-                "next": link(number + 1) if start + size < len(newest) else None,
-                "previous": link(number - 1) if number > 1 else None,
-                "results": [task.body() for task in newest[start : start + size]],
-            }
-        )
+        newest = [task.body() for task in reversed(self.tasks.by_number.values())]
+        return json_answer(page(request, newest))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a task and its picture."""
@@ -139,10 +115,3 @@ def _changes(listed: object) -> tuple[Change, ...]:
             raise detail(400, "color_changes: each needs a target and a color.")
         changes.append(Change(*words))
     return tuple(changes)
-
-
-def _positive(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise detail(404, "Invalid page.") if name == "page" else detail(400, f"{name}: invalid.")
-    return int(text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Iterable
 
+from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.rendering import PLAIN_JPEG
 from piktid_async.sandbox.vtryon.cdn import Cdn
 from piktid_async.sandbox.vtryon.state import Status, Task
@@ -20,7 +22,10 @@ _AT_ONCE = 2
 class TaskRunner:
     """Owns what runs for each task."""
 
-    def __init__(self, *, cdn: Cdn, seconds: float, scale: float, render: bool) -> None:
+    def __init__(
+        self, *, ledger: Ledger, cdn: Cdn, seconds: float, scale: float, render: bool
+    ) -> None:
+        self._ledger = ledger
         self._cdn = cdn
         self._seconds = seconds
         self._scale = scale
@@ -28,11 +33,21 @@ class TaskRunner:
         self._drawing = asyncio.Semaphore(_AT_ONCE)
         self._running: dict[int, asyncio.Task[None]] = {}
 
+    def resume(self, tasks: Iterable[Task]) -> None:
+        """Go on with those that `close` has stopped."""
+        for task in tasks:
+            if task.status not in ("completed", "failed"):
+                self.start(task)
+
     def start(self, task: Task) -> None:
         """Let a task run."""
         running = asyncio.create_task(self._run(task), name=f"sandbox vtryon {task.number}")
         self._running[task.number] = running
-        running.add_done_callback(lambda _: self._running.pop(task.number, None))
+        running.add_done_callback(lambda _: self._ended(task))
+
+    def _ended(self, task: Task) -> None:
+        self._running.pop(task.number, None)
+        self._ledger.touch("vtryon")
 
     def drop(self, task: Task) -> None:
         """Stop a task where it is, and forget its picture."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from types import MappingProxyType
@@ -11,14 +10,15 @@ from types import MappingProxyType
 from aiohttp import web
 
 from piktid_async.sandbox.answers import ApiError, json_answer
-from piktid_async.sandbox.faults import Faults
-from piktid_async.sandbox.origin import Origin
+from piktid_async.sandbox.origin import Common, Origin
 from piktid_async.sandbox.settings import Settings
 from piktid_async.sandbox.spool import Spool
 from piktid_async.sandbox.vtryon.cdn import Cdn
-from piktid_async.sandbox.vtryon.routes import VtryonRoutes, detail
+from piktid_async.sandbox.vtryon.images import ImageRoutes
+from piktid_async.sandbox.vtryon.pages import detail
+from piktid_async.sandbox.vtryon.routes import VtryonRoutes
 from piktid_async.sandbox.vtryon.runner import TaskRunner
-from piktid_async.sandbox.vtryon.state import Tasks
+from piktid_async.sandbox.vtryon.state import Task, Tasks
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,41 +26,57 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Vtryon:
     """Two origins of their own: the API behind its key, and the files."""
 
-    def __init__(self, *, settings: Settings, spool: Spool, faults: Faults) -> None:
+    def __init__(self, *, settings: Settings, spool: Spool, common: Common) -> None:
         tasks = Tasks()
         cdn = Cdn(spool)
         gate = _Gate(settings.vtryon_key)
         self._host = settings.host
         self._cdn = cdn
         self._runner = TaskRunner(
+            ledger=common.ledger,
             cdn=cdn,
             seconds=settings.vtryon_seconds,
             scale=settings.image_scale,
-            render=settings.render,
+            render=settings.render is True,
         )
-        self._files = Origin(
-            [web.route("*", "/{path:.*}", cdn.handle)], request_delay=settings.request_delay
+        self._tasks = tasks
+        self.files: Origin = Origin(
+            [web.route("*", "/{path:.*}", cdn.handle)],
+            common=common,
+            place=lambda _: "results",
         )
-        self._api = Origin(
-            VtryonRoutes(tasks=tasks, runner=self._runner, faults=faults).table(),
+        self.api: Origin = Origin(
+            [
+                *VtryonRoutes(tasks=tasks, runner=self._runner, faults=common.faults).table(),
+                *ImageRoutes(cdn=cdn, ledger=common.ledger).table(),
+            ],
             gate.middleware,
-            request_delay=settings.request_delay,
+            common=common,
+            place=lambda request: request.path,
         )
-        self.books: VtryonBooks = VtryonBooks(tasks=tasks, cdn=cdn, requests=gate.requests)
+        self.books: VtryonBooks = VtryonBooks(tasks=tasks, cdn=cdn, requests=self.api.requests)
+        common.ledger.keep("vtryon", self._kept, self._restore)
 
     @property
     def url(self) -> str:
         """Base URL of the API; empty before it listens."""
-        return self._api.url
+        return self.api.url
+
+    def _kept(self) -> object:
+        return self._tasks.by_number, self._tasks.last, self._cdn.served
+
+    def _restore(self, kept: tuple[dict[int, Task], int, set[str]]) -> None:
+        self._tasks.by_number, self._tasks.last, self._cdn.served = kept
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Listen; `stack` closes it."""
+        """Listen, and go on with what was stopped; `stack` closes it."""
         stack.push_async_callback(self._runner.close)
-        stack.push_async_callback(self._files.stop)
-        await self._files.start(self._host, 0)
-        self._cdn.origin = self._files.url
-        stack.push_async_callback(self._api.stop)
-        await self._api.start(self._host, 0)
+        stack.push_async_callback(self.files.stop)
+        await self.files.start(self._host)
+        self._cdn.origin = self.files.url
+        stack.push_async_callback(self.api.stop)
+        await self.api.start(self._host)
+        self._runner.resume(self._tasks.by_number.values())
 
 
 class VtryonBooks:
@@ -88,16 +104,14 @@ class VtryonBooks:
 
 
 class _Gate:
-    """Counts requests, checks the key, and turns errors into JSON."""
+    """Checks the key, and turns errors into JSON."""
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self.requests: Counter[str] = Counter()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request with the right key through."""
-        self.requests[f"{request.method} {request.path}"] += 1
         try:
             given = request.headers.get("x-api-key", "")
             if not given:

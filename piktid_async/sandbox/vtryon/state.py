@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from datetime import UTC, datetime
 from typing import Literal
@@ -86,10 +85,11 @@ class Tasks:
 
     def __init__(self) -> None:
         self.by_number: dict[int, Task] = {}
-        self._numbers = itertools.count(501)
+        self.last: int = 500
 
     def add(self, look: Look, changes: tuple[Change, ...], quality: Literal["2k", "4k"]) -> Task:
         """Queue a task."""
-        task = Task(number=next(self._numbers), look=look, changes=changes, quality=quality)
+        self.last += 1
+        task = Task(number=self.last, look=look, changes=changes, quality=quality)
         self.by_number[task.number] = task
         return task

@@ -1,0 +1,75 @@
+"""What became of each notification that was seen.
+
+Nearly all of them are done with, and within the service's retention there may be tens of thousands.
+So the numbers of those stand in a sorted array, eight bytes each; a dictionary holds the others. A
+service counts its notifications upwards: the lowest numbers are the oldest.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TypeGuard
+
+from piktid_async.types import NoteId
+
+_LARGEST = 2**63 - 1
+
+
+class States:
+    """The state of each notification; one state, which most of them end in, costs little."""
+
+    def __init__(self, usual: int) -> None:
+        self._usual = usual
+        self._numbers = array("q")
+        self._others: dict[NoteId, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers) + len(self._others)
+
+    def __contains__(self, note_id: NoteId) -> bool:
+        return self.get(note_id) is not None
+
+    def __setitem__(self, note_id: NoteId, state: int) -> None:
+        if state != self._usual or not _fits(note_id):
+            self._drop(note_id)
+            self._others[note_id] = state
+        elif (place := self._place(note_id)) is not None:
+            self._others.pop(note_id, None)
+            # At the end, as a rule; elsewhere it moves less memory than a picture has.
+            self._numbers.insert(place, note_id)
+
+    def __delitem__(self, note_id: NoteId) -> None:
+        if self._others.pop(note_id, None) is None:
+            self._drop(note_id)
+
+    def get(self, note_id: NoteId) -> int | None:
+        """Return the state; None for one that was never seen, or is forgotten."""
+        state = self._others.get(note_id)
+        if state is None and _fits(note_id) and self._place(note_id) is None:
+            return self._usual
+        return state
+
+    def forget(self, *, keep: Callable[[NoteId, int], bool]) -> None:
+        """Forget the oldest tenth, except what must be kept."""
+        count = len(self._numbers) // 10 + 1
+        kept = array("q", (each for each in self._numbers[:count] if keep(each, self._usual)))
+        self._numbers[:count] = kept
+        free = [each for each, state in self._others.items() if not keep(each, state)]
+        for note_id in free[: len(self._others) // 10 + 1]:
+            del self._others[note_id]
+
+    def _place(self, number: NoteId) -> int | None:
+        """Return where a number belongs in the array; None if it is there."""
+        place = bisect_left(self._numbers, number)
+        there = place < len(self._numbers) and self._numbers[place] == number
+        return None if there else place
+
+    def _drop(self, note_id: NoteId) -> None:
+        if _fits(note_id) and self._place(note_id) is None:
+            del self._numbers[bisect_left(self._numbers, note_id)]
+
+
+def _fits(note_id: NoteId) -> TypeGuard[int]:
+    return isinstance(note_id, int) and -_LARGEST <= note_id <= _LARGEST

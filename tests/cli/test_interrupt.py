@@ -1,0 +1,251 @@
+"""Ctrl-C and a polite kill at every stage: what goes on is named, and no file is half there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from piktid_async.sandbox import Faults, Sandbox, SandboxLimits
+from tests.cli.support import TO_GREEN, Command, Ended, draw_garment, environment, hear_interrupts
+
+RESULTS = re.compile(r"piktid (results \S+ --out \S+)")
+
+
+@attrs.define
+class Stage:
+    """A command that has come to where it is to be stopped."""
+
+    process: asyncio.subprocess.Process
+    record: Callable[[str, object], None]
+
+    async def stop(self, number: signal.Signals, *, impatiently: bool = False) -> Ended:
+        """Send the signal, once or again and again; return how the command ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        ending = asyncio.create_task(self.process.communicate())
+        async with asyncio.timeout(30):
+            while impatiently and not (await asyncio.wait((ending,), timeout=0.02))[0]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.process.pid, number)
+            out, err = await ending
+        self.record("seconds to the end", round(time.monotonic() - began, 3))
+        assert self.process.returncode is not None
+        ended = Ended(self.process.returncode, out.decode(), err.decode())
+        assert "Traceback" not in ended.text
+        assert "never" not in ended.text  # retrieved, awaited
+        return ended
+
+
+Reached = Callable[[], bool]
+
+
+@pytest.fixture
+def reach(record_property: Callable[[str, object], None]) -> Any:
+    """Start a command, and come back when it has reached some stage of its work."""
+
+    @asynccontextmanager
+    async def start(
+        *args: Any, reached: Reached | bytes, sandbox: Sandbox | None = None
+    ) -> AsyncIterator[Stage]:
+        env: dict[str, str] = {}
+        if sandbox is not None:
+            env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "piktid_async"),
+            *map(str, args),
+            env=environment(**env),
+            preexec_fn=hear_interrupts,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(30):
+                if isinstance(reached, bytes):
+                    while reached not in (line := await process.stderr.readline()):
+                        assert line, "the command ended early"
+                else:
+                    while not reached():
+                        assert process.returncode is None, "the command ended early"
+                        await asyncio.sleep(0.01)
+            yield Stage(process, record_property)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    return start
+
+
+def halves(folder: Path) -> list[Path]:
+    """List the files that are not whole, or not yet in their place."""
+    return [path for path in folder.rglob("*") if path.is_file() and ".piktid-" in path.name]
+
+
+async def test_while_uploading_nothing_was_paid(reach: Any, photos: list[Path], tmp_path: Path):
+    faults = Faults(upload_stall=3, stall_seconds=60)
+    async with Sandbox(render=False, limits=False, faults=faults) as sandbox:
+        args = ("recolor", photos[0].parent, *TO_GREEN, "--out", tmp_path / "out")
+        held = lambda: faults.counts["upload_stall"] == 3  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=held) as stage:
+            ended = await stage.stop(signal.SIGINT)
+        assert sandbox.books.jobs_created == 0
+    assert ended.code == 130
+    assert ended.err.endswith("Stopped; no job of this run goes on at the server.\n")
+    assert halves(tmp_path) == []
+
+
+async def test_a_second_ctrl_c_waits_for_nothing(reach: Any, photos: list[Path], tmp_path: Path):
+    faults = Faults(upload_stall=3, stall_seconds=60)
+    async with Sandbox(render=False, limits=False, faults=faults) as sandbox:
+        args = ("recolor", photos[0].parent, *TO_GREEN, "--out", tmp_path / "out")
+        held = lambda: faults.counts["upload_stall"] == 3  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=held) as stage:
+            ended = await stage.stop(signal.SIGINT, impatiently=True)
+    assert ended.code == 130
+    assert ended.err.endswith("Stopped; no job of this run goes on at the server.\n")
+    assert halves(tmp_path) == []
+
+
+async def test_while_a_job_waits_for_its_turn_it_is_not_called_doubtful(reach: Any, tmp_path: Path):
+    for number in range(11):
+        draw_garment(tmp_path / "many" / f"{number}.jpg", size=(64, 64))
+    limits = SandboxLimits(active_jobs=1)
+    async with Sandbox(render=False, seconds_per_image=60, limits=limits) as sandbox:
+        args = ("recolor", tmp_path / "many", *TO_GREEN, "--out", tmp_path / "out")
+        refused = lambda: sandbox.books.api_requests.get("POST /garment-recolor", 0) == 2  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=refused) as stage:
+            await until_refused(stage)
+            ended = await stage.stop(signal.SIGINT)
+        (job_id,) = sandbox.books.jobs
+    assert ended.code == 130
+    told = ended.err.splitlines()[-1]
+    assert told.startswith(f"Stopped; job {job_id} goes on at the server and will be paid. To have")
+    assert told.count("piktid results") == 1
+    assert "no id" not in told
+
+
+async def until_refused(stage: Stage) -> None:
+    """Wait until the first job is known; the other one has been refused or waits behind it."""
+    assert stage.process.stderr is not None
+    async with asyncio.timeout(30):
+        while b"ordered" not in await stage.process.stderr.readline():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "impatiently"),
+    [(signal.SIGINT, 130, False), (signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)],
+)
+async def test_while_jobs_run_they_are_named_and_can_be_picked_up(
+    sent: signal.Signals,
+    code: int,
+    impatiently: bool,
+    reach: Any,
+    piktid: Command,
+    photos: list[Path],
+    tmp_path: Path,
+):
+    async with Sandbox(image_scale=0.05, seconds_per_image=2, limits=False) as sandbox:
+        out = tmp_path / "out of order"
+        args = ("recolor", photos[0], *TO_GREEN, "--out", out)
+        async with reach(*args, sandbox=sandbox, reached=b"ordered") as stage:
+            ended = await stage.stop(sent, impatiently=impatiently)
+        (job_id,) = sandbox.books.jobs
+        assert ended.code == code, ended.text
+        assert sandbox.books.active_jobs == 1
+        goes_on = f"Stopped; job {job_id} goes on at the server and will be paid. To have the "
+        assert ended.err.splitlines()[-1] == (
+            f"{goes_on}pictures: piktid results {job_id} --out {shlex.quote(str(out))}"
+        )
+        assert not out.exists() or list(out.iterdir()) == []
+        env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        fetched = await piktid("results", job_id, "--out", out, **env)
+    assert fetched.code == 0, fetched.text
+    assert fetched.out.splitlines() == [str(out / "0_0_v0.jpg")]
+    assert [path.name for path in out.iterdir()] == ["0_0_v0.jpg"]
+
+
+async def test_while_downloading_no_half_of_a_file_is_left(
+    reach: Any, piktid: Command, photos: list[Path], tmp_path: Path
+):
+    faults = Faults(slow_body=1, slow_seconds=60, on={"slow_body": "GET storage"})
+    async with Sandbox(
+        image_scale=0.05, seconds_per_image=0, limits=False, faults=faults
+    ) as sandbox:
+        out = tmp_path / "out"
+        args = ("recolor", photos[0].parent, *TO_GREEN, "--out", out)
+        slow = lambda: faults.counts["slow_body"] == 1 and bool(halves(out))  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=slow) as stage:
+            ended = await stage.stop(signal.SIGINT)
+        assert ended.code == 130, ended.text
+        assert halves(tmp_path) == []
+        told = ended.err.splitlines()[-1]
+        assert told.startswith("Stopped; no job of this run goes on at the server. To have the ")
+        command = RESULTS.search(told)
+        assert command is not None, told
+        env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        fetched = await piktid(*shlex.split(command[1]), **env)
+    assert fetched.code == 0, fetched.text
+    assert len(list(out.iterdir())) == 3
+
+
+async def test_its_own_sandbox_ends_with_it(reach: Any, photos: list[Path], tmp_path: Path):
+    args = ("recolor", photos[0].parent, *TO_GREEN, "--out", tmp_path / "out", "--sandbox")
+    async with reach(*args, reached=b"ordered") as stage:
+        ended = await stage.stop(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.err.endswith("Stopped; the sandbox and its jobs have ended.\n")
+    assert halves(tmp_path) == []
+
+
+async def test_acknowledgements_that_the_service_refuses_delay_no_end(
+    reach: Any, photos: list[Path], tmp_path: Path
+):
+    faults = Faults(acks_fail=1000)
+    async with Sandbox(render=False, seconds_per_image=60, limits=False, faults=faults) as sandbox:
+        args = ("recolor", photos[0], *TO_GREEN, "--out", tmp_path / "out")
+        failed = lambda: faults.counts["acks_fail"] > 0  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=failed) as stage:
+            ended = await stage.stop(signal.SIGINT)
+    assert ended.code == 130
+    assert "goes on at the server and will be paid" in ended.err
+
+
+async def test_picking_up_can_be_stopped_as_well(reach: Any, piktid: Command, tmp_path: Path):
+    draw_garment(tmp_path / "one.jpg")
+    async with Sandbox(render=False, seconds_per_image=60, limits=False) as sandbox:
+        out = tmp_path / "out"
+        env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        args = ("recolor", tmp_path / "one.jpg", *TO_GREEN, "--out", out, "--timeout", 0.2)
+        await piktid(*args, **env)
+        (job_id,) = sandbox.books.jobs
+        late = await piktid("results", job_id, "--out", out, "--timeout", 0.2, **env)
+        assert (late.code, late.err) == (
+            1,
+            f"job {job_id} was not finished after 0.2 s; it goes on at the server.\n",
+        )
+        asked = lambda: sandbox.books.api_requests["GET /jobs/{job_id}/status"] > before  # noqa: E731
+        before = sandbox.books.api_requests["GET /jobs/{job_id}/status"]
+        async with reach("results", job_id, "--out", out, sandbox=sandbox, reached=asked) as stage:
+            ended = await stage.stop(signal.SIGTERM)
+        assert (ended.code, ended.err) == (143, f"Stopped; run it again to have job {job_id}.\n")
+        unknown = await piktid("results", "no-such-job", "--out", out, "--timeout", 1, **env)
+        assert unknown.code == 1
+        no_kind = await piktid("results", job_id, "--out", out, "--kind", "hat", **env)
+        assert no_kind.code == 2
+        assert "kind: must be one of" in no_kind.err
