@@ -1,5 +1,6 @@
 """Asyncio SDK for the PiktID On-Model API: uploads, jobs, one event stream, acknowledgements."""
 
+from piktid_async.coordination.postgres import PostgresCoordinator
 from piktid_async.errors import (
     ActiveJobLimitError,
     AuthenticationError,
@@ -171,6 +172,7 @@ __all__ = [
     "PackshotInstruction",
     "PermissionDeniedError",
     "PiktidError",
+    "PostgresCoordinator",
     "PovImage",
     "PovUpload",
     "Preset",

@@ -50,8 +50,10 @@ class Page:
     """Whether the next page can be read at once."""
     epoch: int
     """Which leader it is; each has a higher one."""
+    held: bool
+    """Whether somebody leads."""
     live: bool
-    """Whether the leader is alive and its stream is up."""
+    """Whether somebody does, and the stream is up."""
 
 
 class Inbox(Protocol):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-<<<<<<< HEAD
-from collections.abc import AsyncIterator, Callable, Iterable
-=======
 import os
-from collections.abc import AsyncIterator, Callable
->>>>>>> main
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -76,7 +72,7 @@ class LocalCoordinator:
         self._timer: asyncio.TimerHandle | None = None
         self._pid = os.getpid()
 
-    def bind(self, account: str | None, limits: AccountLimits | None) -> None:
+    def bind(self, account: str | None, limits: AccountLimits | None) -> None:  # noqa: ARG002
         """Keep the limits that were given; there is but one account."""
         if limits is not None:
             self.set_limits(limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
@@ -59,6 +60,11 @@ class PostgresTurn:
         self._over = True
         self._coordinator.refused(self._place, error)
 
+    def unsent(self) -> None:
+        """Give it back whole: not a byte has left."""
+        self._over = True
+        self._coordinator.give_back(self._place)
+
     def doubtful(self) -> None:
         """Hold the slot for a job that may have been made."""
         self._over = True
@@ -98,7 +104,7 @@ class PostgresCoordinator:
     processes the database is asked in no order. `session.limits` tells what this process knows.
 
     Connections are made in the loop they are needed in and closed with the last session that
-    uses them, or by `close()`, or by `async with`. Raises `ConfigurationError` for an URL that
+    uses them, or by `close()`, or by `async with`. Raises `ConfigurationError` for a URL that
     cannot work, and without the extra `postgres`.
     """
 
@@ -116,11 +122,15 @@ class PostgresCoordinator:
         self._named = account is not None
         self._account = None if account is None else _hash(_checked_name(account))
         self._clock = time.monotonic
+        self._pid = os.getpid()
+        self._left_by_a_fork: Desk | None = None
         self._desk: Desk | None = None
         self._inboxes: WeakSet[PostgresInbox] = WeakSet()
         self._lanes = Lanes()
         self._waiting: dict[Waiting, asyncio.Future[None]] = {}
         self._looks: dict[str, Look] = {}
+        self._asking: Waiting | None = None
+        """Who has asked for a turn and has no answer yet; it may have come and been lost."""
         self._under_way: set[Waiting] = set()
         self._doubts: dict[Waiting, float] = {}
         self._jobs: dict[str, float | None] = {}
@@ -144,8 +154,9 @@ class PostgresCoordinator:
 
     async def close(self) -> None:
         """Write what is left, for five seconds at most, and disconnect."""
-        desk, self._desk = self._desk, None
+        desk = self._desk
         if desk is not None and not desk.closing and desk.loop is asyncio.get_running_loop():
+            self._desk = None
             await desk.close(CLOSE_WAIT)
 
     # What a session says
@@ -183,12 +194,14 @@ class PostgresCoordinator:
     async def leave(self, job_ids: Iterable[str], timeout: float) -> None:
         """Hear that a session does so no more, and leaves these jobs running."""
         if left := [job_id for job_id in job_ids if job_id in self._jobs]:
+            for job_id in left:
+                del self._jobs[job_id]
             self._write("SELECT piktid.disown(%s, %s)", self._key, left)
         desk = self._desk
         if desk is None or desk.closing or desk.loop is not asyncio.get_running_loop():
             return
         desk.users -= 1
-        if not desk.users:
+        if desk.users <= 0:
             self._desk = None
             await desk.close(timeout)
 
@@ -211,13 +224,7 @@ class PostgresCoordinator:
         """Count a running job that was made elsewhere, or before."""
         if job_id not in self._jobs:
             self._jobs[job_id] = None
-            key = self._key
-            self.commands.append(
-                lambda desk: desk.call(
-                    "SELECT piktid.occupied(%s, %s, %s)", key, desk.owner, job_id
-                )
-            )
-            self._wrote()
+            self._write_as_owner("SELECT piktid.occupied(%s, %s, %s)", self._key, job_id)
 
     def ended(self, job_id: str) -> None:
         """Free the slot of a job that has ended, whoever made it."""
@@ -237,6 +244,7 @@ class PostgresCoordinator:
     def set_limits(self, limits: AccountLimits) -> None:
         """Keep other limits from now on, in this process."""
         self._limits = limits
+        self._looks.clear()
         self._ring()
 
     def report(self) -> LimitsReport:
@@ -253,7 +261,7 @@ class PostgresCoordinator:
             in_doubt=len(self._doubts),
             full_for=max(0.0, full_until - now),
             seconds_per_job=self._seconds_per_job,
-            waiting=tuple(self._told(place, now) for place in self._lanes),
+            waiting=tuple(self._told(place, ahead, now) for place, ahead in self._lanes),
         )
 
     # What becomes of turns
@@ -263,14 +271,10 @@ class PostgresCoordinator:
         self._under_way.discard(place)
         if job_id is not None and place.pooled:
             self._jobs[job_id] = self._clock()
-        key, token = self._key, place.token
-        self.commands.append(
-            lambda desk: desk.call(
-                "SELECT piktid.answered(%s, %s, %s, %s, %s, %s)",
-                *(key, desk.owner, token, place.path, place.pooled, job_id),
-            )
+        self._write_as_owner(
+            "SELECT piktid.answered(%s, %s, %s, %s, %s, %s)",
+            *(self._key, place.token, place.path, place.pooled, job_id),
         )
-        self._wrote()
 
     def refused(self, place: Waiting, error: RateLimitError) -> None:
         """Write down what a 429 teaches."""
@@ -281,6 +285,11 @@ class PostgresCoordinator:
             *(error.retry_after, LONGEST_ASKED_FOR),
             *(self._limits.per_minute.get(place.path), self._limits.window, ABANDONED),
         )
+
+    def give_back(self, place: Waiting) -> None:
+        """Give a turn back whole."""
+        self._under_way.discard(place)
+        self._write("SELECT piktid.returned(%s, %s)", self._key, place.token)
 
     def doubtful(self, place: Waiting) -> None:
         """Date the grant, and hold its slot for the job that may have been made."""
@@ -296,14 +305,10 @@ class PostgresCoordinator:
             return
         if job_id is not None:
             self._jobs[job_id] = None
-        key, token = self._key, place.token
-        self.commands.append(
-            lambda desk: desk.call(
-                "SELECT piktid.settled(%s, %s, %s, %s, %s)",
-                *(key, desk.owner, token, place.path, job_id),
-            )
+        self._write_as_owner(
+            "SELECT piktid.settled(%s, %s, %s, %s, %s)",
+            *(self._key, place.token, place.path, job_id),
         )
-        self._wrote()
 
     # What the desk asks for
 
@@ -311,6 +316,7 @@ class PostgresCoordinator:
         """Return the running loop's connections, making them on first use."""
         from piktid_async.coordination.postgres_desk import Desk
 
+        self._after_fork()
         loop, found = asyncio.get_running_loop(), self._desk
         if found is not None and found.loop is loop and not found.closing:
             return found
@@ -325,10 +331,16 @@ class PostgresCoordinator:
 
     async def round(self, desk: Desk) -> float | None:
         """Let everyone go whose turn it is; return the seconds until the next may be."""
+        if self.commands:
+            return LOOK_AGAIN  # first what is known already; once it is written, it rings
         shut: set[str] = set()
         soonest: float | None = None
+        wait: float | None
         while (place := self._lanes.next(shut)) is not None:
-            wait = await self._ask(desk, place)
+            look = self._looks.get(place.path)
+            wait = 0.0 if look is None else look.again - self._clock()
+            if wait <= 0:
+                wait = await self._ask(desk, place)
             if wait is not None:
                 shut.add(place.path)
                 soonest = min(LOOK_AGAIN if soonest is None else soonest, wait)
@@ -336,9 +348,12 @@ class PostgresCoordinator:
 
     async def beat(self, desk: Desk) -> None:
         """Give a sign of life."""
+        # What is still to be written is a turn, too, of which the database knows more than this.
+        known = [place.token for place in (*self._under_way, *self._waiting)]
         await desk.call(
-            "SELECT piktid.beat(%s, %s, %s, %s, %s)",
+            "SELECT piktid.beat(%s, %s, %s, %s, %s, %s, %s::uuid[])",
             *(self._key, desk.owner, self._lease, self._limits.window, DOUBT_HELD),
+            *(ABANDONED, None if self.commands else known),
         )
 
     def fail(self, error: Exception, *, after: float) -> None:
@@ -364,8 +379,20 @@ class PostgresCoordinator:
             raise ConfigurationError("give the coordinator to a session, or name its account")
         return self._account
 
+    def _after_fork(self) -> None:
+        """Leave who waits, what is under way and what is to be written to the parent process."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            # Kept, for to collect its loop would take the parent's sockets out of the selector.
+            self._left_by_a_fork, self._desk = self._desk, None
+            self._lanes = Lanes()
+            self._waiting, self._under_way, self._asking = {}, set(), None
+            self.commands.clear()
+
     async def _wait(self, place: Waiting) -> None:
         desk = self.desk()
+        if desk.error is not None:
+            raise desk.error
         place.token = uuid4()
         future = self._waiting[place] = desk.loop.create_future()
         self._lanes.join(place)
@@ -373,8 +400,9 @@ class PostgresCoordinator:
         try:
             await future
         except BaseException:
-            if place in self._under_way:  # it was cancelled at the moment of its turn
-                self._give_back(place)
+            # Cancelled at the moment of its turn, or while it asked.
+            if place in self._under_way or place is self._asking:
+                self.give_back(place)
             raise
         finally:
             del self._waiting[place]
@@ -384,40 +412,43 @@ class PostgresCoordinator:
     async def _ask(self, desk: Desk, place: Waiting) -> float | None:
         """Ask for a turn; return the seconds to wait, infinite ones included, or let it go."""
         limits = self._limits
+        self._asking = place
         ((reason, wait, allowed, used, full_for),) = await desk.call(
             "SELECT * FROM piktid.take(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             *(self._key, desk.owner, place.token, place.path, place.pooled),
             *(limits.per_minute.get(place.path), limits.window, limits.active_jobs, ABANDONED),
         )
+        self._asking = None
         now = self._clock()
+        full_until = now + (full_for or 0.0)
         if reason is None:
-            until: float | None = now
-        else:
-            until = None if wait is None else now + wait
-        self._looks[place.path] = Look(reason, until, allowed, used, now + (full_for or 0.0))
-        if reason is not None:
-            return math.inf if wait is None else float(wait)
-        self._let_go(place)
-        return None
+            self._looks[place.path] = Look(None, now, allowed, used, full_until, now)
+            self._let_go(place)
+            return None
+        until = None if wait is None else now + wait
+        # A slot may be free at any time, and a window's only when all its requests are answered.
+        again = now if reason == "slot" or wait is None else now + min(wait, LOOK_AGAIN)
+        self._looks[place.path] = Look(reason, until, allowed, used, full_until, again)
+        return math.inf if wait is None else float(wait)
 
     def _let_go(self, place: Waiting) -> None:
         future = self._waiting.get(place)
         self._under_way.add(place)
         if future is None or future.done():
-            self._give_back(place)  # it was cancelled while it asked
+            self.give_back(place)  # it was cancelled while it asked
         else:
             self._lanes.serve(place)
             future.set_result(None)
 
-    def _give_back(self, place: Waiting) -> None:
-        self._under_way.discard(place)
-        self._write("SELECT piktid.returned(%s, %s)", self._key, place.token)
-
     def _write(self, statement: str, *values: object) -> None:
-        self.commands.append(lambda desk: desk.call(statement, *values))
-        self._wrote()
+        self._command(lambda desk: desk.call(statement, *values))
 
-    def _wrote(self) -> None:
+    def _write_as_owner(self, statement: str, key: str, *values: object) -> None:
+        """Write in the name of the loop that is running by then."""
+        self._command(lambda desk: desk.call(statement, key, desk.owner, *values))
+
+    def _command(self, command: Command) -> None:
+        self.commands.append(command)
         if self._desk is not None:
             self._desk.write()
 
@@ -432,8 +463,8 @@ class PostgresCoordinator:
         opens_in = None if look.until is None else max(0.0, look.until - now)
         return WindowUse(path, look.allowed, look.used, opens_in)
 
-    def _told(self, place: Waiting, now: float) -> WaitingSubmission:
-        look, ahead = self._looks.get(place.path), self._lanes.ahead(place)
+    def _told(self, place: Waiting, ahead: int, now: float) -> WaitingSubmission:
+        look = self._looks.get(place.path)
         eta: float | None = None
         if look is not None and look.until is not None:
             # Those ahead of it need windows of their own.

@@ -308,9 +308,11 @@ BEGIN
 END
 $$;
 
--- A sign of life; and what the dead have left: requests of theirs may have made jobs.
+-- A sign of life; and what the dead have left: requests of theirs may have made jobs. `p_tokens`
+-- are all the turns that the process knows of, where it can tell: another one's answer was lost.
 CREATE FUNCTION piktid.beat(
-    p_account text, p_owner uuid, p_lease float8, p_window float8, p_held float8
+    p_account text, p_owner uuid, p_lease float8, p_window float8, p_held float8,
+    p_abandoned float8, p_tokens uuid[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz;
@@ -320,6 +322,12 @@ BEGIN
     INSERT INTO piktid.processes (owner, account, until)
     VALUES (p_owner, p_account, moment + p_lease * interval '1 second')
     ON CONFLICT (owner) DO UPDATE SET until = excluded.until;
+    DELETE FROM piktid.grants
+    WHERE owner = p_owner AND answered IS NULL AND token <> ALL (p_tokens)
+        AND sent < moment - p_abandoned * interval '1 second';
+    DELETE FROM piktid.slots
+    WHERE owner = p_owner AND job_id IS NULL AND doubt_until IS NULL AND token <> ALL (p_tokens)
+        AND since < moment - p_abandoned * interval '1 second';
     UPDATE piktid.slots s SET doubt_until = s.since + p_held * interval '1 second'
     WHERE s.account = p_account AND s.job_id IS NULL AND s.doubt_until IS NULL
         AND NOT EXISTS (SELECT FROM piktid.processes p WHERE p.owner = s.owner AND p.until > moment);
@@ -398,12 +406,12 @@ BEGIN
 END
 $$;
 
--- Append to the log, in the order given, if the lease is still held. The lock makes the order of
--- `seq` the order of the commits, so that no reader passes over a row that is yet to appear.
+-- Append to the log, in the order given, if the lease is still held. The lease's row, locked before
+-- the numbers are drawn, makes the order of `seq` the order of the commits, so that no reader passes
+-- over a row that is yet to appear.
 CREATE FUNCTION piktid.deliver(p_account text, p_epoch bigint, p_ids text[], p_bodies text[])
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM piktid.lock(p_account);
     PERFORM FROM piktid.lease WHERE account = p_account AND epoch = p_epoch FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;

@@ -17,10 +17,9 @@ from piktid_async.protocol.backoff import Backoff
 
 _log = logging.getLogger("piktid_async.postgres")
 
-LOOK_AGAIN = 1.0
-"""Seconds after which those who wait ask although nothing has rung: a bell may be lost."""
 REACHED_WITHIN = 30.0
 """Seconds that submissions wait for a database that this process has never reached."""
+LISTEN_AGAIN = 0.5
 AGAIN = Backoff(base=0.2, cap=5.0)
 
 
@@ -36,6 +35,8 @@ class Desk:
         self.users = 0
         """Sessions that use it."""
         self.closing = False
+        self.error: Exception | None = None
+        """Why its tasks have ended, if they have."""
         self._work = work
         self._line = Line(database)
         self._bells = Line(database)
@@ -69,10 +70,11 @@ class Desk:
     async def close(self, timeout: float) -> None:
         """Stop the tasks, write for some seconds what is left, and disconnect."""
         self.closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
+            for task in self._tasks:
+                if not task.cancelling():  # a second time would interrupt how they end
+                    task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             async with asyncio.timeout(timeout):
                 await self._drain()
                 await self.call("DELETE FROM piktid.processes WHERE owner = %s", self.owner)
@@ -90,7 +92,10 @@ class Desk:
     def _stopped(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             # Nobody may wait for ever for a turn that cannot come.
-            _log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
+            if self.error is None:
+                trace = None if isinstance(error, PiktidError) else error
+                _log.error("the shared limits have stopped: %s", error, exc_info=trace)
+            self.error = error
             for sibling in self._tasks:
                 sibling.cancel()
             self._work.fail(error, after=0.0)
@@ -126,12 +131,12 @@ class Desk:
 
     async def _listen(self) -> None:
         while True:
-            await self._insisting("nothing rings", self._bells_ring)
-
-    async def _bells_ring(self) -> None:
-        async with aclosing(self._bells.bells(self._channel)) as rings:
-            async for what in rings:
-                self._work.rang(what)
+            # Without a bell everybody looks by himself, so no word of it.
+            with suppress(ConnectionFailedError):
+                async with aclosing(self._bells.bells(self._channel)) as rings:
+                    async for what in rings:
+                        self._work.rang(what)
+            await asyncio.sleep(LISTEN_AGAIN)
 
     async def _insisting(self, trouble: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Try for as long as the database is away."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -32,20 +31,23 @@ class PostgresInbox:
         self._account = account
         self._desk = desk
         self._after = 0
-        self._rung = asyncio.Event()
+        self._news = False
+        self._waiting: asyncio.Future[None] | None = None
 
     def rang(self) -> None:
         """Hear that something may be new."""
-        self._rung.set()
+        self._news = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def read(self) -> Page:
         """Return what has come since the last call; first, all that is kept."""
-        self._rung.clear()
-        held = await self._call(
-            "SELECT epoch, live AND until > clock_timestamp() FROM piktid.lease WHERE account = %s",
+        self._news = False
+        found = await self._call(
+            "SELECT epoch, until > clock_timestamp(), live FROM piktid.lease WHERE account = %s",
             self._account,
         )
-        epoch, live = held[0] if held else (0, False)
+        epoch, held, live = found[0] if found else (0, False, False)
         rows = await self._call(
             "SELECT seq, body FROM piktid.inbox WHERE account = %s AND seq > %s "
             "ORDER BY seq LIMIT %s",
@@ -53,13 +55,16 @@ class PostgresInbox:
         )
         if rows:
             self._after = rows[-1][0]
-        return Page([_item(body) for _, body in rows], len(rows) == PAGE, epoch, live)
+        return Page(
+            [_item(body) for _, body in rows], len(rows) == PAGE, epoch, held, held and live
+        )
 
     async def changed(self, timeout: float) -> None:
         """Wait until something may be new, or time is up."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._rung.wait()
+        if not self._news:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._waiting], timeout=timeout)
+            self._waiting = None
 
     async def lead(self) -> int | None:
         """Take the lead when nobody has it: return the epoch."""

@@ -34,6 +34,8 @@ class Look:
     allowed: int | None
     used: int
     full_until: float
+    again: float
+    """Until when there is no use in asking: nothing that rings can change it."""
 
 
 class Lanes:
@@ -46,15 +48,13 @@ class Lanes:
         # By path: the round in which it was served last.
         self._served: dict[str, int] = {}
 
-    def __bool__(self) -> bool:
-        return any(self._lanes.values())
-
     def __contains__(self, place: Place) -> bool:
         return place in self._lanes.get(place.path, ())
 
-    def __iter__(self) -> Iterator[Place]:
-        """Yield all who wait, in the order of their arrival."""
-        return iter(sorted((each for lane in self._lanes.values() for each in lane), key=_rank))
+    def __iter__(self) -> Iterator[tuple[Place, int]]:
+        """Yield all who wait, in order of arrival, and how many of their lane go before each."""
+        found = [(each, ahead) for lane in self._lanes.values() for ahead, each in enumerate(lane)]
+        return iter(sorted(found, key=lambda each: each[0].number))
 
     def place(self, path: str, *, pooled: bool, now: float) -> Place:
         """Make a place; it ranks by its number, whenever it joins."""
@@ -77,10 +77,6 @@ class Lanes:
         """Return who is to ask next, of the endpoints that are not shut."""
         fronts = [lane[0] for path, lane in self._lanes.items() if lane and path not in shut]
         return min(fronts, key=self._turn, default=None)
-
-    def ahead(self, place: Place) -> int:
-        """Return how many of its lane go before it."""
-        return self._lanes[place.path].index(place)
 
     def _turn(self, place: Place) -> tuple[int, int]:
         return self._served.get(place.path, 0) if place.pooled else 0, place.number

@@ -123,9 +123,12 @@ async def _make_tables(connection: psycopg.AsyncConnection[Row]) -> None:
 
 
 async def _version(connection: psycopg.AsyncConnection[Row]) -> int | None:
-    cursor = await connection.execute("SELECT to_regclass('piktid.coordination')")
-    row = await cursor.fetchone()
-    if row is None or row[0] is None:
+    # Not `to_regclass`: it may remember that there was none, from before the lock was granted.
+    cursor = await connection.execute(
+        "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = 'piktid' AND c.relname = 'coordination'"
+    )
+    if await cursor.fetchone() is None:
         return None
     row = await (await connection.execute("SELECT version FROM piktid.coordination")).fetchone()
     return None if row is None else int(row[0])
