@@ -1,6 +1,6 @@
 """Asyncio SDK for the PiktID On-Model API: uploads, jobs, one event stream, acknowledgements."""
 
-from piktid_async import starting  # before all that takes time
+from piktid_async.coordination.postgres import PostgresCoordinator
 from piktid_async.errors import (
     ActiveJobLimitError,
     AuthenticationError,
@@ -172,6 +172,7 @@ __all__ = [
     "PackshotInstruction",
     "PermissionDeniedError",
     "PiktidError",
+    "PostgresCoordinator",
     "PovImage",
     "PovUpload",
     "Preset",
@@ -206,5 +207,3 @@ __all__ = [
     "WindowUse",
     "__version__",
 ]
-
-starting.over()

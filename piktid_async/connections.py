@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -92,15 +92,22 @@ class LoopConnections:
     async def _stop_tasks(self) -> None:
         # A reader that waits in the stream is not woken by closing the connection.
         self.closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def _spawned_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             # Whoever awaits the task gets its error; if nobody does any more, it is not news.
             task.exception()
+
+
+async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end; the loop, at its own end, may have done so before."""
+    chosen = list(tasks)
+    for task in chosen:
+        if not task.cancelling():  # a second time would interrupt how they end
+            task.cancel()
+    await asyncio.gather(*chosen, return_exceptions=True)
 
 
 class Connected(Protocol):

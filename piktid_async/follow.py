@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
-from piktid_async import stream
+from piktid_async import shared_stream, stream
 from piktid_async.errors import (
     AuthenticationError,
     NotFoundError,
@@ -53,6 +53,11 @@ class Follower:
         self.state: StreamState = "idle"
         settings = runtime.settings
         self._start(self._tend(), "piktid status")
+        if runtime.inbox is not None:
+            minding = shared_stream.mind_orphans(
+                runtime.inbox, connections.caller, runtime.coordinator.ended
+            )
+            self._start(minding, "piktid orphans")
         if settings.connect:
             self.state = "connecting"
             runtime.dispatcher.patience = Patience(settings.silent_after, settings.silent_longest)
@@ -102,9 +107,7 @@ class Follower:
     async def _read(self) -> None:
         runtime = self._runtime
         try:
-            async with aclosing(
-                stream.signals(self._connections.transport, runtime.settings)
-            ) as signals:
+            async with aclosing(self._signals()) as signals:
                 async for signal in signals:
                     self._take(signal)
                     runtime.pump()
@@ -113,6 +116,12 @@ class Follower:
             self.error = error
             self._no_stream()
             runtime.fail_feeds(error)
+
+    def _signals(self) -> AsyncGenerator[stream.Signal, None]:
+        runtime, transport = self._runtime, self._connections.transport
+        if runtime.inbox is None:
+            return stream.signals(transport, runtime.settings)
+        return shared_stream.signals(runtime.inbox, transport, runtime.settings)
 
     def _take(self, signal: stream.Signal) -> None:
         match signal:

@@ -21,7 +21,7 @@ import attrs
 
 from piktid_async.acks import Acknowledger
 from piktid_async.connections import InLoops, LoopConnections
-from piktid_async.coordination.base import Coordinator, Place, Turn
+from piktid_async.coordination.base import Coordinator, Inbox, Place, Turn
 from piktid_async.errors import PiktidError, SessionClosedError
 from piktid_async.follow import Follower, StreamState
 from piktid_async.models.notifications import AckMode, WireNotification
@@ -65,6 +65,7 @@ class Runtime:
         self.open_transport = open_transport
         self.settings: StreamSettings = config.stream
         self.coordinator = coordinator
+        self.inbox: Inbox | None = coordinator.inbox()
         self.budget: Budget = Budget(config.max_credits)
         self.waiters: Waiters = Waiters()
         self.dispatcher: Dispatcher = Dispatcher(ack=config.ack)
@@ -186,6 +187,7 @@ class Connections(LoopConnections):
 
     def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
         config = runtime.config
+        runtime.coordinator.join()
         super().__init__(
             loop,
             runtime.open_transport(),
@@ -200,6 +202,7 @@ class Connections(LoopConnections):
         self.follower: Follower | None = None
         self._queueing: set[asyncio.Timeout] = set()
         self._flush = 0.0
+        self._ending.push_async_callback(self._leave)
         self._ending.push_async_callback(self.acks.aclose)
         self._ending.push_async_callback(self._flush_acks)
 
@@ -233,6 +236,10 @@ class Connections(LoopConnections):
             self.follower.stop()
         for limit in self._queueing:
             limit.reschedule(self.loop.time())
+
+    async def _leave(self) -> None:
+        runtime = self.runtime
+        await runtime.coordinator.leave(runtime.dispatcher.open_ids, runtime.settings.close_wait)
 
     async def _flush_acks(self) -> None:
         if self._flush:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
@@ -70,7 +71,8 @@ class Session:
       or a `piktid_async.login.PasswordLogin`; absent: `PIKTID_API_TOKEN`.
     - `base_url`: absent: `PIKTID_BASE_URL`, then the service.
     - `upload_concurrency`, `download_concurrency`: files at once, and connections.
-    - `limits`: what the account allows; `AccountLimits.unlimited()` holds nothing back.
+    - `limits`: what the account allows; `AccountLimits.unlimited()` holds nothing back. Absent:
+      what is documented, or what the coordinator was given.
     - `max_credits`: a submission whose estimate would pass it is refused before it is sent.
     - `ack`: when notifications are deleted at the service: "handled", "manual" or "never".
     - `stream`: False follows jobs by status calls, and by webhooks where a `WebhookReceiver` is
@@ -78,7 +80,8 @@ class Session:
     - `timeout`: seconds for one API call, and without a byte for one upload or download.
     - `max_retries`: repeats of what is safe to repeat; a submission is only repeated when it
       certainly never left, or was refused with 429.
-    - `coordinator`: shares the limits with others; absent: this process alone.
+    - `coordinator`: shares the limits with others, as `PostgresCoordinator(url)` does; absent:
+      this process alone.
     - `proxy`: URL of an HTTP proxy. The environment's proxies are not used.
 
     Raises `ConfigurationError` for what cannot work.
@@ -104,7 +107,8 @@ class Session:
         del token  # error trackers send the variables of a frame along
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
-        limits = AccountLimits() if limits is None else checked_limits(limits)
+        if limits is not None:
+            checked_limits(limits)
         if coordinator is not None and not hasattr(coordinator, "turn"):
             raise ConfigurationError(f"coordinator cannot hand out turns: {coordinator!r}")
         config = Config(
@@ -122,11 +126,12 @@ class Session:
         found = _token(source)
         if isinstance(found, BoundSource):
             found.serve(config.base_url)
-        self._runtime = Runtime(
-            config,
-            coordinator or LocalCoordinator(limits, time.monotonic),
-            _network(config, found, checked_proxy(proxy)),
-        )
+        network = _network(config, found, checked_proxy(proxy))
+        if coordinator is None:
+            coordinator = LocalCoordinator(limits or AccountLimits(), time.monotonic)
+        else:
+            coordinator.bind(_account(config.base_url, found), limits)
+        self._runtime = Runtime(config, coordinator, network)
         self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
         self.identities: Identities = Identities(self._runtime)
@@ -430,6 +435,13 @@ def _token(given: Secret | Callable[[], Awaitable[str]] | None) -> TokenSource:
     if callable(given):
         return given
     return checked_token(given)
+
+
+def _account(base_url: str, token: TokenSource) -> str | None:
+    """Return what tells accounts apart, as a hash; None where the token is not known yet."""
+    if not isinstance(token, Secret):
+        return None
+    return hashlib.sha256(f"{base_url}\n{token.reveal()}".encode()).hexdigest()
 
 
 def _network(config: Config, token: TokenSource, proxy: str | None) -> Callable[[], Transport]:

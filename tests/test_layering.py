@@ -49,6 +49,7 @@ RINGS: dict[str, int] = {
     "regeneration": 4,
     "results": 4,
     "runtime": 4,
+    "shared_stream": 4,
     "sources": 4,
     "stream": 4,
     "submissions": 4,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -71,6 +71,20 @@ class LocalCoordinator:
         self._waiting: dict[governor.Place, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pid = os.getpid()
+
+    def bind(self, account: str | None, limits: AccountLimits | None) -> None:  # noqa: ARG002
+        """Keep the limits that were given; there is but one account."""
+        if limits is not None:
+            self.set_limits(limits)
+
+    def inbox(self) -> None:
+        """Share no inbox: each session has a stream of its own."""
+
+    def join(self) -> None:
+        """Hear that a session uses it: nothing belongs to a loop."""
+
+    async def leave(self, job_ids: Iterable[str], timeout: float) -> None:
+        """Hear that a session does so no more: its jobs hold their slots as long as they run."""
 
     def place(self, path: str, *, pooled: bool) -> governor.Place:
         """Queue up for an endpoint."""

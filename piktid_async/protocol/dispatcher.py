@@ -236,6 +236,11 @@ class Dispatcher:
         return len(self._open)
 
     @property
+    def open_ids(self) -> list[str]:
+        """Ids of the jobs that have not ended."""
+        return list(dict.fromkeys(tracker.job_id for tracker in self._open.values()))
+
+    @property
     def following(self) -> bool:
         """Whether anybody needs news."""
         return bool(self._open or self._feeds)

@@ -1,0 +1,20 @@
+"""Batches: any number of products, one job each, with a journal that survives any crash."""
+
+from piktid_async.batch.products import BadProduct, Doubt, Product, ProductOutcome
+from piktid_async.batch.readers import read_csv, read_folder, read_jsonl
+from piktid_async.batch.run import Batch
+from piktid_async.batch.summary import BatchSummary, Failure, Plan
+
+__all__ = [
+    "BadProduct",
+    "Batch",
+    "BatchSummary",
+    "Doubt",
+    "Failure",
+    "Plan",
+    "Product",
+    "ProductOutcome",
+    "read_csv",
+    "read_folder",
+    "read_jsonl",
+]

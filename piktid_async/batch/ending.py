@@ -1,0 +1,101 @@
+"""From a job that was made to its images on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from pathlib import Path
+
+from piktid_async.batch.ledger import Row, SavedFile, State
+from piktid_async.batch.products import safe_name
+from piktid_async.batch.recorded import error_json, result_json
+from piktid_async.batch.shared import Run
+from piktid_async.errors import DownloadError, JobAbortedError, JobError, JobFailedError
+from piktid_async.jobs import Job
+from piktid_async.models.jobs import JobResult
+from piktid_async.types import redact_text
+
+
+class Ending:
+    """Follow one product's job to its end, and save what it made."""
+
+    def __init__(self, run: Run, key: str) -> None:
+        self._run = run
+        self._key = key
+        self.result: JobResult | None = None
+        """With URLs, if it was read in this run."""
+
+    async def reach(self, row: Row, job: Job | None) -> tuple[Row, JobError | None]:
+        """Go from where the journal has it to the end; return the error of a job that failed."""
+        if row.state is State.SAVED and not await asyncio.to_thread(self._there, row):
+            row = await self._run.store.move(self._key, State.TERMINAL)
+        if row.state not in (State.SUBMITTED, State.TERMINAL):
+            return row, None
+        assert row.job_id is not None
+        assert row.kind is not None
+        if job is None:
+            job = self._run.session.job(
+                row.job_id, kind=row.kind, total_outputs=row.total_outputs or None
+            )
+        if row.state is State.SUBMITTED:
+            try:
+                result = self.result = await job.result()
+            except (JobFailedError, JobAbortedError) as error:
+                return await self._failed(job, error), error
+            row = await self._run.store.move(self._key, State.TERMINAL, **_told(result))
+        files = await self._download(job)
+        return await self._run.store.move(self._key, State.SAVED, files=files), None
+
+    async def _failed(self, job: Job, error: JobError) -> Row:
+        result = self.result = error.result
+        files: tuple[SavedFile, ...] = ()
+        if result is not None and result.ok:
+            with contextlib.suppress(DownloadError):  # the job's own error tells more
+                files = await self._download(job)
+        told = {} if result is None else _told(result)
+        return await self._run.store.move(
+            self._key,
+            State.FAILED,
+            **{**told, "status": job.status},
+            files=files,
+            error=error_json(error),
+            reason=redact_text(str(error)),
+        )
+
+    async def _download(self, job: Job) -> tuple[SavedFile, ...]:
+        if not self._run.download:
+            return ()
+        directory = self._run.directory
+        folder = directory / safe_name(self._key)
+        await asyncio.to_thread(_sweep, folder)
+        paths = await job.download(folder)
+        return await asyncio.to_thread(lambda: tuple(_saved(path, directory) for path in paths))
+
+    def _there(self, row: Row) -> bool:
+        return all(
+            (path := self._run.directory / file.path).is_file() and path.stat().st_size == file.size
+            for file in row.files
+        )
+
+
+def _told(result: JobResult) -> dict[str, object]:
+    return {
+        "status": result.status,
+        "credits_used": result.credits_used,
+        "made": len(result.ok),
+        "missed": len(result.failed),
+        "result": result_json(result),
+    }
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a program that was killed has left half-written."""
+    for part in folder.glob(".piktid-*.part"):
+        part.unlink(missing_ok=True)
+
+
+def _saved(path: Path, directory: Path) -> SavedFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return SavedFile(path=str(path.relative_to(directory)), size=file.tell(), sha256=digest)

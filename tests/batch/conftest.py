@@ -1,0 +1,54 @@
+"""Journals of every kind, and a quick sandbox to run batches against."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from piktid_async import AccountLimits, GarmentRecolor, Session
+from piktid_async.batch import Product
+from piktid_async.batch.ledger import Store
+from piktid_async.batch.sqlite import SqliteStore
+from piktid_async.sandbox import Faults, Sandbox
+from piktid_async.sandbox.rendering import PLAIN_JPEG
+from tests.batch.program import QUICK
+
+NAVY = (GarmentRecolor, {"reference_text": "navy", "processing_size": 1024})
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Every kind of journal: what holds for one holds for all."""
+    opened = await SqliteStore(tmp_path / "journal.sqlite").open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def quick() -> AsyncIterator[Sandbox]:
+    async with Sandbox(
+        render=False, limits=False, seconds_per_image=0.01, faults=Faults()
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def make_session(quick: Sandbox) -> Callable[..., Session]:
+    def make(**options: object) -> Session:
+        chosen = {"base_url": quick.url, "limits": AccountLimits.unlimited(), "stream": QUICK}
+        return Session(quick.token, **{"timeout": 10.0, **chosen, **options})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_products() -> Callable[..., list[Product]]:
+    def make(count: int, request: object = NAVY) -> list[Product]:
+        return [
+            Product(f"sku-{number}", PLAIN_JPEG + b"%d" % number, request, f"list:{number}")  # type: ignore[arg-type]
+            for number in range(count)
+        ]
+
+    return make
