@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -30,6 +31,11 @@ PRINTED = {
     ),
     "08_webhooks_aiohttp.py": r"(0 [01] completed\n){2}completed\n",
     "09_webhooks_fastapi.py": r"(0 [01] completed\n){2}completed\n",
+    "11_batch.py": (
+        r"3 to submit, 9 credits\n(\w+: forest/\w+/0_0_v0\.jpg\n){2}"
+        r"the budget is spent; what is left waits in the journal\n.*'done': 2.*, 6 credits\n"
+        r"1 to submit, 3 credits\n(\w+: forest/\w+/0_0_v0\.jpg\n){3}\{'done': 3\}, 9 credits\n"
+    ),
     "10_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
 }
 LEFT = {"01_recolor.py": ("out/?_0_v0.jpg", 2), "02_on_the_sandbox.py": ("navy/*.jpg", 4)}
@@ -87,6 +93,23 @@ async def test_the_readme_s_feed_lines_run(
     await eval(code, {"session": session})
     assert capsys.readouterr().out.startswith("batch_edit somebody's BatchEdit(")
     assert len(sandbox.books.notifications_outstanding) == 2  # foreign ones are left alone
+
+
+async def test_the_readme_s_batch_lines_run(
+    sandbox: Sandbox, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    photos = sample_photos(2, size=400)
+    for photo in photos:
+        (tmp_path / photo.name).write_bytes(photo.data)
+    rows = [f"{number},{photo.name},navy" for number, photo in enumerate(photos)]
+    (tmp_path / "spring.csv").write_text("\n".join(["key,images,colour", *rows, "2,none.jpg,red"]))
+    code = compile(README[4], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with contextlib.chdir(tmp_path):
+        await eval(code, {"session": session})
+    told = sorted(capsys.readouterr().out.splitlines())
+    assert told[:2] == [f"{n} (PosixPath('spring/{n}/0_0_v0.jpg'),)" for n in (0, 1)]
+    assert told[2].startswith("2 upload of none.jpg: cannot be read")
+    assert sandbox.books.jobs_created == 2
 
 
 def test_the_first_example_has_twelve_lines_of_code() -> None:

@@ -21,7 +21,6 @@ SOURCE = Path(piktid_async.__file__).parent
 
 RINGS: dict[str, int] = {
     "errors": 0,
-    "starting": 0,
     "types": 0,
     "version": 0,
     "models": 1,

@@ -44,6 +44,8 @@ CREATE TABLE hashes (path TEXT PRIMARY KEY, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL);
 PRAGMA user_version = {SCHEMA_VERSION}
 """
+COUNTED = ("job_id", "estimate", "credits_used", "sunk", "made", "missed")
+"""What totals are made of, besides the state: all columns of a million rows take a while."""
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM products"
 _WRITE = f"REPLACE INTO products VALUES ({', '.join('?' * len(COLUMNS))})"
 
@@ -175,12 +177,18 @@ class Journal:
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
             self._recover()
+        self.load()
+
+    def load(self) -> None:
+        """Read what is known of the run, and add up its products."""
+        db = self.db
         self.meta = {
             name: json.loads(value) for name, value in db.execute("SELECT name, value FROM meta")
         }
         self.totals = Totals()
-        for found in db.execute(_SELECT):
-            self.totals.count(row_of(found))
+        for state, *counted in db.execute(f"SELECT state, {', '.join(COUNTED)} FROM products"):
+            told = dict(zip(COUNTED, counted, strict=True))
+            self.totals.count(Row(key="", seq=0, state=State(state), **told))
 
     def _recover(self) -> None:
         reason = {"reason": "the program ended before the answer came"}

@@ -24,8 +24,10 @@ from piktid_async.models.rules import checked_letters
 from piktid_async.types import Json, shown
 
 Template: TypeAlias = (
-    "Callable[[Project, list[UploadedFile]], JobRequest] | type[JobRequest] | "
-    "functools.partial[JobRequest] | tuple[type[JobRequest], Mapping[str, Any]]"
+    Callable[[Project, list[UploadedFile]], JobRequest]
+    | type[JobRequest]
+    | functools.partial[JobRequest]
+    | tuple[type[JobRequest], Mapping[str, Any]]
 )
 """How a product's request is made of the project and its uploaded images."""
 

@@ -58,10 +58,13 @@ def error_of(kept: JsonObject | None, result: JobResult | None) -> PiktidError |
         return None
     kind: Any = getattr(errors, str(kept.get("type")), None)
     fields: Any = kept.get("fields")
-    if isinstance(kind, type) and issubclass(kind, PiktidError) and isinstance(fields, dict):
+    # One that is no attrs class has nothing but its words.
+    parted = isinstance(kind, type) and issubclass(kind, PiktidError) and attrs.has(kind)
+    if parted:
         extra = {"result": result} if issubclass(kind, JobError) else {}
         try:
-            return kind(**fields, **extra)
+            rebuilt: PiktidError = kind(**fields, **extra)
+            return rebuilt
         except TypeError:
             pass  # a part of it could not be kept
     return PiktidError(str(kept.get("text")))

@@ -15,12 +15,13 @@ from piktid_async.batch.flow import Flow
 from piktid_async.batch.ledger import LedgerError, State
 from piktid_async.batch.planning import planned
 from piktid_async.batch.products import BadProduct, Doubt, Product, ProductOutcome
+from piktid_async.batch.recorded import error_json
 from piktid_async.batch.settle import Settling
 from piktid_async.batch.shared import Run
 from piktid_async.batch.sqlite import SqliteStore
 from piktid_async.batch.summary import BatchSummary, Failure, Plan
 from piktid_async.batch.uploading import Uploads
-from piktid_async.errors import ConfigurationError, InvalidRequestError
+from piktid_async.errors import ConfigurationError, InvalidRequestError, PiktidError
 from piktid_async.models.projects import Project, project_id_of
 from piktid_async.session import Session
 from piktid_async.transport.settings import count
@@ -155,9 +156,10 @@ class Batch:
             elif resubmit:
                 await self._store.move(key, State.PENDING)
             else:
-                await self._store.move(key, State.FAILED, reason="given up by the user")
-        except LedgerError as error:
-            raise InvalidRequestError("key", str(error)) from None
+                error = error_json(PiktidError("given up by the user; there may have been a job"))
+                await self._store.move(key, State.FAILED, error=error, reason=error["text"])
+        except LedgerError as impossible:
+            raise InvalidRequestError("key", str(impossible)) from None
 
     async def plan(self, products: Products) -> Plan:
         """Tell what a run would do and cost; sends nothing, and leaves no product in the journal.

@@ -67,7 +67,7 @@ class Receipt:
         self._key = key
         self._request = request
         self._known = known
-        self.sent = False
+        self.sent: bool = False
         """Whether the request may have left."""
 
     async def sending(self) -> None:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from piktid_async.cli.batch_app import batch, estimate
+from piktid_async.cli.framing import EXIT_CODES, console_on, in_one_sentence
 from piktid_async.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from piktid_async.cli.report import Report
-
-EXIT_CODES = """
-Exit codes: 0 all is well; 1 some pictures or jobs failed; 2 the command line or the configuration
-is wrong and nothing was sent; 3 the service or the network refused; 130 Ctrl-C,
-143 a kill.
-"""
 
 app: typer.Typer = typer.Typer(
     name="piktid",
@@ -42,6 +33,8 @@ vtryon: typer.Typer = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
 )
+app.add_typer(batch, name="batch")
+app.command(epilog=EXIT_CODES)(estimate)
 app.add_typer(vtryon, name="vtryon")
 
 
@@ -87,13 +80,13 @@ def demo(
     ] = True,
 ) -> None:
     """Recolor sample photos on a local sandbox and leave a before/after page. Needs no token."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from piktid_async.cli.needs import check_sandbox
 
         check_sandbox()
         from piktid_async.cli.demo import run_demo, show_in_browser
 
-        report = run_demo(out=out, color=to, count=count, console=_console(err=True))
+        report = run_demo(out=out, color=to, count=count, console=console_on(err=True))
         _tell(report)
         if show and report.page:
             show_in_browser(report.page)
@@ -144,7 +137,7 @@ def recolor(
 
     Uses PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL. Costs credits, except with --sandbox.
     """
-    with _in_one_sentence(as_json=as_json):
+    with in_one_sentence(as_json=as_json):
         from piktid_async.cli.needs import check_sandbox, check_service
 
         (check_sandbox if sandbox else check_service)()
@@ -164,7 +157,7 @@ def recolor(
             timeout=timeout,
             overwrite=overwrite,
         )
-        report = carry_out(order, sandbox=sandbox, page=page, console=_console(err=True))
+        report = carry_out(order, sandbox=sandbox, page=page, console=console_on(err=True))
         _tell(report, as_json=as_json)
         raise typer.Exit(report.code)
 
@@ -185,7 +178,7 @@ def results(
 
     Uses PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL.
     """
-    with _in_one_sentence():
+    with in_one_sentence():
         from piktid_async.cli.needs import check_service
 
         check_service()
@@ -197,7 +190,7 @@ def results(
             out=out,
             timeout=timeout,
             overwrite=overwrite,
-            console=_console(err=True),
+            console=console_on(err=True),
         )
         typer.echo("\n".join(map(str, saved)))
 
@@ -223,7 +216,7 @@ def sandbox(
     ] = None,
 ) -> None:
     """Run a local server that behaves like the service, until Ctrl-C."""
-    with _in_one_sentence():
+    with in_one_sentence():
         from piktid_async.cli.needs import check_sandbox
         from piktid_async.cli.serve import serve
 
@@ -236,7 +229,7 @@ def sandbox(
             seconds_per_image=seconds_per_image,
             state=state,
             faults=fault or (),
-            console=_console(err=False),
+            console=console_on(err=False),
         )
 
 
@@ -271,7 +264,7 @@ def vtryon_recolor(
 
     Uses VTRYON_API_KEY and VTRYON_BASE_URL. May cost credits, except with --sandbox.
     """
-    with _in_one_sentence(as_json=as_json):
+    with in_one_sentence(as_json=as_json):
         from piktid_async.cli.needs import check_sandbox, check_vtryon
 
         (check_sandbox if sandbox else check_vtryon)()
@@ -286,14 +279,8 @@ def vtryon_recolor(
             timeout=timeout,
             overwrite=overwrite,
         )
-        done = carry_out(order, sandbox=sandbox, console=_console(err=True))
+        done = carry_out(order, sandbox=sandbox, console=console_on(err=True))
         typer.echo(json.dumps(done.as_json(), indent=2) if as_json else "\n".join(done.lines()))
-
-
-def _console(*, err: bool) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=err)
 
 
 def _tell(report: Report, *, as_json: bool = False) -> None:
@@ -305,24 +292,3 @@ def _tell(report: Report, *, as_json: bool = False) -> None:
         typer.echo(line)
     if report.page:
         typer.echo(str(report.page.resolve()))
-
-
-@contextmanager
-def _in_one_sentence(*, as_json: bool = False) -> Iterator[None]:
-    """Turn trouble into one sentence on standard error, and its exit code."""
-    from piktid_async.cli.errors import Exit, Trouble
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("Stopped.", Exit.INTERRUPTED, as_json=as_json)
-    except Trouble as error:
-        _fail(str(error), error.code, as_json=as_json)
-
-
-def _fail(sentence: str, code: int, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps({"ok": False, "exit_code": int(code), "error": sentence}, indent=2))
-    sys.stdout.flush()
-    typer.echo(sentence, err=True)
-    raise typer.Exit(int(code))

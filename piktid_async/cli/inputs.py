@@ -31,7 +31,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
             found.setdefault(image.resolve(), image)
     problems.extend(problem for image in found.values() if (problem := image_problem(image)))
     if problems:
-        raise Trouble("; ".join(_at_most(problems)) + ". Nothing was sent.")
+        raise Trouble("; ".join(at_most(problems)) + ". Nothing was sent.")
     return list(found.values())
 
 
@@ -97,6 +97,12 @@ def shown(path: Path) -> str:
     return clean(str(path))
 
 
+def at_most(problems: list[str]) -> list[str]:
+    """Return the first problems, and how many more there are."""
+    more = len(problems) - NAMED
+    return [*problems[:NAMED], f"and {more} more"] if more > 0 else problems
+
+
 def _expand(path: Path) -> tuple[list[Path], list[str]]:
     if not path.is_dir():
         return [path], []
@@ -121,8 +127,3 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 def _listed(words: Iterable[str]) -> str:
     *first, last = sorted(words)
     return f"{', '.join(first)} or {last}"
-
-
-def _at_most(problems: list[str]) -> list[str]:
-    more = len(problems) - NAMED
-    return [*problems[:NAMED], f"and {more} more"] if more > 0 else problems

@@ -24,6 +24,9 @@ from rich.text import Text
 
 from piktid_async.cli.errors import clean
 
+RECOLOR = ("recoloring", "recolored")
+"""What is being done to each, and what has been."""
+
 
 class Lines:
     """One line for each thing that has happened. The base of all views."""
@@ -32,6 +35,7 @@ class Lines:
         self._console = console
         self._uploads = (0, 0)
         self._outputs = (0, 0)
+        self._done = RECOLOR[1]
         self._relay = _Relay(self)
 
     def __enter__(self) -> Self:
@@ -65,9 +69,9 @@ class Lines:
         else:
             self.note(f"uploaded {done}/{files}: {path.name}")
 
-    def start_outputs(self, outputs: int) -> None:
-        """Expect so many pictures over all jobs."""
-        self._outputs = (0, outputs)
+    def start_outputs(self, outputs: int, words: tuple[str, str] = RECOLOR) -> None:
+        """Expect so many pictures over all jobs, or so many of whatever is being done."""
+        self._outputs, self._done = (0, outputs), words[1]
 
     def submitted(self, job_id: str, outputs: int) -> None:
         """Show that a job is at the server."""
@@ -79,7 +83,11 @@ class Lines:
         if error:
             self.note(f"failed {done}/{outputs}: {name}: {error}", style="red")
         else:
-            self.note(f"recolored {done}/{outputs}: {name}")
+            self.note(f"{self._done} {done}/{outputs}: {name}")
+
+    def passed(self) -> None:
+        """Count one that had ended before, without a word."""
+        self._outputs = (self._outputs[0] + 1, self._outputs[1])
 
 
 class Bars(Lines):
@@ -132,14 +140,19 @@ class Bars(Lines):
             self._progress.remove_task(self._files.pop(path))
         self._advance()
 
-    def start_outputs(self, outputs: int) -> None:
-        """Expect so many pictures over all jobs."""
-        super().start_outputs(outputs)
-        self._restart("recoloring", outputs)
+    def start_outputs(self, outputs: int, words: tuple[str, str] = RECOLOR) -> None:
+        """Expect so many pictures over all jobs, or so many of whatever is being done."""
+        super().start_outputs(outputs, words)
+        self._restart(words[0], outputs)
 
     def output(self, name: str, error: str | None = None) -> None:
         """Move the bar of all pictures."""
         super().output(name, error)
+        self._advance()
+
+    def passed(self) -> None:
+        """Move the bar of all pictures."""
+        super().passed()
         self._advance()
 
     def _restart(self, what: str, total: int) -> None:

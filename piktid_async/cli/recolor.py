@@ -26,7 +26,7 @@ from piktid_async.errors import PiktidError
 
 def carry_out(order: Order, *, sandbox: bool, page: bool, console: Console) -> Report:
     """Run an order to its end. Ctrl-C raises a `Trouble` that names the jobs that go on."""
-    service = SANDBOX if sandbox else _service()
+    service = SANDBOX if sandbox else service_name()
     with view_on(console) as view:
         run = Run(order, view, service=service)
         try:
@@ -88,7 +88,8 @@ async def _session(*, sandbox: bool) -> AsyncIterator[Session]:
         yield session
 
 
-def _service() -> str:
+def service_name() -> str:
+    """Return the host that is asked, or a word for it."""
     host = urlsplit(os.environ.get("PIKTID_BASE_URL") or "").hostname
     return host or "the PiktID service"
 

@@ -29,9 +29,11 @@ NOT_ALL_WELL = 3
 SETTINGS = {"reference_text": "forest green", "processing_size": 1024}
 
 
-def session_of(url: str, token: str, limits: str) -> Session:
+def session_of(kind: str, url: str, token: str, limits: str) -> Session:
     active, per_window, window = limits.split(",")
     kept = AccountLimits(int(active), {"/garment-recolor": int(per_window)}, float(window))
+    if kind == "naive":  # the queue would hold a slot for each lost answer, and slow it down
+        kept = AccountLimits(None, {}, float(window))
     return Session(token, base_url=url, limits=kept, stream=QUICK, timeout=10.0)
 
 
@@ -73,4 +75,4 @@ async def naive(session: Session, folder: Path) -> int:
 if __name__ == "__main__":
     kind, url, token, folder, limits = sys.argv[1:]
     program = {"batch": batch, "naive": naive}[kind]
-    sys.exit(asyncio.run(program(session_of(url, token, limits), Path(folder))))
+    sys.exit(asyncio.run(program(session_of(kind, url, token, limits), Path(folder))))

@@ -227,6 +227,24 @@ async def test_a_lost_answer_is_found_in_the_gallery_at_once(
     assert quick.books.jobs_created == 6
 
 
+async def test_a_refusal_takes_the_intent_back_and_the_product_waits_for_its_turn(
+    make_session, make_products, tmp_path
+):
+    limits = AccountLimits(None, {}, window=0.1)
+    strict = SandboxLimits(active_jobs=1, per_minute={})
+    async with (
+        Sandbox(render=False, limits=strict, seconds_per_image=0.05) as sandbox,
+        make_session(base_url=sandbox.url, limits=limits) as session,
+        Batch(session, tmp_path / "run.sqlite") as batch,
+    ):
+        outcomes = await all_of(batch, make_products(5))
+        assert {outcome.error for outcome in outcomes} == {None}
+        attempts = [row.attempt async for row in batch._store.rows(State.DONE)]
+        assert sum(attempts) == sandbox.books.api_requests["POST /garment-recolor"] > 5
+        assert batch.summary.credits_bound == 15
+    assert sandbox.books.jobs_created == 5
+
+
 async def test_found_jobs_hold_no_slot_once_they_have_ended(make_session, make_products, tmp_path):
     limits = SandboxLimits(active_jobs=2, per_minute={})
     async with (

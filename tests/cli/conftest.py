@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from piktid_async.sandbox import Sandbox
-from tests.cli.support import Command, Ended, draw_garment, environment, secrets_in
+from tests.cli.support import (
+    Command,
+    Ended,
+    Reached,
+    Stage,
+    draw_garment,
+    environment,
+    hear_interrupts,
+    secrets_in,
+)
 
 
 @pytest.fixture
@@ -39,6 +50,45 @@ def piktid() -> Command:
         return ended
 
     return run
+
+
+@pytest.fixture
+def reach(record_property: Callable[[str, object], None]) -> Any:
+    """Start a command, and come back when it has reached some stage of its work."""
+
+    @asynccontextmanager
+    async def start(
+        *args: Any, reached: Reached | bytes, sandbox: Sandbox | None = None
+    ) -> AsyncIterator[Stage]:
+        env: dict[str, str] = {}
+        if sandbox is not None:
+            env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "piktid_async"),
+            *map(str, args),
+            env=environment(**env),
+            preexec_fn=hear_interrupts,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        try:
+            async with asyncio.timeout(30):
+                if isinstance(reached, bytes):
+                    while reached not in (line := await process.stderr.readline()):
+                        assert line, "the command ended early"
+                else:
+                    while not reached():
+                        assert process.returncode is None, "the command ended early"
+                        await asyncio.sleep(0.01)
+            yield Stage(process, record_property)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    return start
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import io
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -41,6 +44,34 @@ class Ended:
     @property
     def text(self) -> str:
         return self.out + self.err
+
+
+@attrs.define
+class Stage:
+    """A command that has come to where it is to be stopped."""
+
+    process: asyncio.subprocess.Process
+    record: Callable[[str, object], None]
+
+    async def stop(self, number: signal.Signals, *, impatiently: bool = False) -> Ended:
+        """Send the signal, once or again and again; return how the command ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        ending = asyncio.create_task(self.process.communicate())
+        async with asyncio.timeout(30):
+            while impatiently and not (await asyncio.wait((ending,), timeout=0.02))[0]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.process.pid, number)
+            out, err = await ending
+        self.record("seconds to the end", round(time.monotonic() - began, 3))
+        assert self.process.returncode is not None
+        ended = Ended(self.process.returncode, out.decode(), err.decode())
+        assert "Traceback" not in ended.text
+        assert "never" not in ended.text  # retrieved, awaited
+        return ended
+
+
+Reached = Callable[[], bool]
 
 
 def hear_interrupts() -> None:

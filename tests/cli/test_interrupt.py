@@ -3,92 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import shlex
 import signal
-import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from piktid_async.sandbox import Faults, Sandbox, SandboxLimits
-from tests.cli.support import TO_GREEN, Command, Ended, draw_garment, environment, hear_interrupts
+from tests.cli.support import TO_GREEN, Command, Stage, draw_garment
 
 RESULTS = re.compile(r"piktid (results \S+ --out \S+)")
-
-
-@attrs.define
-class Stage:
-    """A command that has come to where it is to be stopped."""
-
-    process: asyncio.subprocess.Process
-    record: Callable[[str, object], None]
-
-    async def stop(self, number: signal.Signals, *, impatiently: bool = False) -> Ended:
-        """Send the signal, once or again and again; return how the command ended."""
-        began = time.monotonic()
-        self.process.send_signal(number)
-        ending = asyncio.create_task(self.process.communicate())
-        async with asyncio.timeout(30):
-            while impatiently and not (await asyncio.wait((ending,), timeout=0.02))[0]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.process.pid, number)
-            out, err = await ending
-        self.record("seconds to the end", round(time.monotonic() - began, 3))
-        assert self.process.returncode is not None
-        ended = Ended(self.process.returncode, out.decode(), err.decode())
-        assert "Traceback" not in ended.text
-        assert "never" not in ended.text  # retrieved, awaited
-        return ended
-
-
-Reached = Callable[[], bool]
-
-
-@pytest.fixture
-def reach(record_property: Callable[[str, object], None]) -> Any:
-    """Start a command, and come back when it has reached some stage of its work."""
-
-    @asynccontextmanager
-    async def start(
-        *args: Any, reached: Reached | bytes, sandbox: Sandbox | None = None
-    ) -> AsyncIterator[Stage]:
-        env: dict[str, str] = {}
-        if sandbox is not None:
-            env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "piktid_async"),
-            *map(str, args),
-            env=environment(**env),
-            preexec_fn=hear_interrupts,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        try:
-            async with asyncio.timeout(30):
-                if isinstance(reached, bytes):
-                    while reached not in (line := await process.stderr.readline()):
-                        assert line, "the command ended early"
-                else:
-                    while not reached():
-                        assert process.returncode is None, "the command ended early"
-                        await asyncio.sleep(0.01)
-            yield Stage(process, record_property)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-
-    return start
 
 
 def halves(folder: Path) -> list[Path]:

@@ -56,6 +56,16 @@ def test_without_a_terminal_each_event_is_one_plain_line() -> None:
     assert shown(target).splitlines() == LINES
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_ended_in_an_earlier_run_is_counted_without_a_word(terminal: bool) -> None:
+    target = console(terminal=terminal, TERM="xterm")
+    with view_on(target) as view:
+        view.start_outputs(2, ("making pictures", "done"))
+        view.passed()
+        view.output("coat, 2 pictures")
+    assert re.findall("done .*", shown(target)) == ["done 2/2: coat, 2 pictures"]
+
+
 def test_on_a_terminal_the_lines_stay_and_the_bars_go() -> None:
     target = console(terminal=True)
     view = view_on(target)

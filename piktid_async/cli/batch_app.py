@@ -1,0 +1,194 @@
+"""`piktid batch` and `piktid estimate`: the commands and their options."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from piktid_async.cli.framing import EXIT_CODES, console_on, in_one_sentence
+
+batch: typer.Typer = typer.Typer(
+    help="Any number of products, with a journal that survives any crash.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+)
+
+
+class Kind(StrEnum):
+    """The service's names for the jobs that products can become."""
+
+    RECOLOR = "garment_recolor"
+    PACKSHOT = "create_packshot"
+    FLAT_TO_MODEL = "flat_2_model"
+    SWAP = "model_swap"
+    PLAYGROUND = "edit_chat"
+
+
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A CSV with the columns key and images (several parted by ;), JSON Lines with the "
+        "same fields, or a folder: each folder in it that holds pictures is a product.",
+    ),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(help='The new colour: a name or "#2E5A3B"; "{colour}" takes it from a column.'),
+]
+KindOption = Annotated[Kind, typer.Option(help="What every product becomes.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help='A setting of the kind, such as "processing_size=1024"; JSON where it is no text; '
+        '"{column}" is replaced by each row\'s; repeatable.',
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the outcome as JSON on standard output.")
+]
+LimitsOption = Annotated[
+    bool, typer.Option("--limits/--no-limits", help="Keep the documented account limits.")
+]
+JournalArgument = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The batch's journal.")]
+
+
+@batch.command("run", epilog=EXIT_CODES)
+def run_batch(
+    source: SourceArgument,
+    journal: Annotated[
+        Path, typer.Option(help="File that remembers every step; the same one goes on.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results, a folder a product.")],
+    to: ToOption = None,
+    kind: KindOption = Kind.RECOLOR,
+    settings: SetOption = None,
+    max_credits: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0, help="Submit nothing that would pass it, over all runs."),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(help="Project at the service, made if need be; else one for this journal."),
+    ] = None,
+    limits: LimitsOption = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell counts, credits and time; send nothing.")
+    ] = False,
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox", help="Use a local sandbox, which goes on in a folder by the journal."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the pictures of every product in SOURCE, and save them.
+
+    Stopped or crashed, it goes on when it is run again: nothing is paid twice. Uses
+    PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL. Costs credits, except with --sandbox.
+    """
+    with in_one_sentence(as_json=as_json):
+        from piktid_async.cli.needs import check_sandbox, check_service
+
+        if not dry_run:
+            (check_sandbox if sandbox else check_service)()
+        from piktid_async.cli.batch import carry_out, place_order
+        from piktid_async.cli.batch_plan import forecast
+        from piktid_async.cli.products import find_products
+
+        products = find_products(source, kind=kind.value, to=to, settings=settings or ())
+        order = place_order(
+            products,
+            journal=journal,
+            out=out,
+            project=project,
+            max_credits=max_credits,
+            limits=limits,
+        )
+        if dry_run:
+            told = forecast(products, journal=journal, limits=limits, max_credits=max_credits)
+            _print(told.as_json() if as_json else told.lines())
+            raise typer.Exit(told.code)
+        report = carry_out(order, sandbox=sandbox, console=console_on(err=True))
+        _print(report.as_json() if as_json else report.lines())
+        raise typer.Exit(report.code)
+
+
+@batch.command("status", epilog=EXIT_CODES)
+def status(journal: JournalArgument, as_json: JsonOption = False) -> None:
+    """Show how a batch stands, also while it runs. Sends nothing."""
+    with in_one_sentence(as_json=as_json):
+        from piktid_async.cli.journals import read, standing_json, standing_table
+
+        standing = read(journal)
+        if as_json:
+            _print(standing_json(standing))
+        else:
+            console_on(err=False).print(standing_table(standing, journal))
+
+
+@batch.command("doubts", epilog=EXIT_CODES)
+def doubts(journal: JournalArgument, as_json: JsonOption = False) -> None:
+    """List the submissions that may have made a job. Sends nothing."""
+    with in_one_sentence(as_json=as_json):
+        from piktid_async.cli.journals import doubts_json, doubts_lines, read
+
+        standing = read(journal)
+        _print(doubts_json(standing) if as_json else doubts_lines(standing, journal))
+
+
+@batch.command("settle", epilog=EXIT_CODES)
+def settle(
+    journal: JournalArgument,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The product in doubt.")],
+    job: Annotated[
+        str | None, typer.Option(metavar="ID", help="This job is the product's.")
+    ] = None,
+    resubmit: Annotated[
+        bool,
+        typer.Option(
+            "--resubmit", help="There is no job: submit it again. If there is, it is paid twice."
+        ),
+    ] = False,
+    give_up: Annotated[bool, typer.Option("--give-up", help="Count it as failed.")] = False,
+) -> None:
+    """End a doubt by what you know; the next run goes on with it. Sends nothing."""
+    with in_one_sentence():
+        from piktid_async.cli.journals import settle as settled
+
+        typer.echo(settled(journal, key, job=job, resubmit=resubmit, give_up=give_up))
+
+
+def estimate(
+    source: SourceArgument,
+    to: ToOption = None,
+    kind: KindOption = Kind.RECOLOR,
+    settings: SetOption = None,
+    limits: LimitsOption = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what a batch of SOURCE would cost, in credits and in time. Sends nothing."""
+    with in_one_sentence(as_json=as_json):
+        from piktid_async.cli.batch_plan import forecast
+        from piktid_async.cli.products import find_products
+
+        products = find_products(source, kind=kind.value, to=to, settings=settings or ())
+        told = forecast(products, limits=limits)
+        _print(told.as_json() if as_json else told.lines())
+        raise typer.Exit(told.code)
+
+
+def _print(told: object) -> None:
+    if isinstance(told, dict):
+        typer.echo(json.dumps(told, indent=2))
+        return
+    assert not isinstance(told, str)
+    for line in told:  # type: ignore[attr-defined]  # lines, one by one
+        typer.echo(line)
