@@ -38,7 +38,7 @@ def over() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 

@@ -21,7 +21,6 @@ SOURCE = Path(piktid_async.__file__).parent
 
 RINGS: dict[str, int] = {
     "errors": 0,
-    "starting": 0,
     "types": 0,
     "version": 0,
     "models": 1,
@@ -59,6 +58,7 @@ RINGS: dict[str, int] = {
     "batch": 5,
     "login": 5,
     "session": 5,
+    "starting": 5,
     "vtryon": 5,
     "__main__": 6,
     "cli": 6,

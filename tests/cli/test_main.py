@@ -75,8 +75,9 @@ def interrupted(tmp_path: Path, module: str, *args: str) -> subprocess.Completed
     )
 
 
-@pytest.mark.parametrize("module", ["attrs", "aiohttp", "typer"])
-@pytest.mark.parametrize("name", ["piktid", None])
+@pytest.mark.parametrize(
+    ("name", "module"), [("piktid", "attrs"), ("piktid", "typer"), (None, "cattrs")]
+)
 def test_ctrl_c_while_it_still_imports_ends_it_in_silence(
     tmp_path: Path, name: str | None, module: str
 ) -> None:
