@@ -15,7 +15,7 @@ from typing import Any
 from piktid_async import archives
 from piktid_async.errors import InvalidRequestError, PiktidError, StatusError
 from piktid_async.models.jobs import JobResult, Output
-from piktid_async.placing import replace, settle
+from piktid_async.placing import checked_path, replace, settle
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.names import safe_name
 from piktid_async.results import (
@@ -98,6 +98,7 @@ class Saving:
 
 async def save_job_zip(runtime: Runtime, job_id: str, path: str | PathLike[str]) -> Path:
     """Save one job's images as the service packs them."""
+    checked_path("path", path)
     ticket = await runtime.connect().caller.execute(endpoints.request_zip(job_id))
     return await save_zip(runtime, ticket.download_url, f"ZIP of job {job_id}", path)
 
@@ -110,12 +111,12 @@ async def save_zip_of_many(
     The service packs a hundred images of several jobs at once at most; its parts are put together
     here, each job in a folder of its id.
     """
+    target = checked_path("path", path)
     groups = list(split_for_zip(sizes))
     if not groups:
         raise InvalidRequestError("jobs", "takes at least one job with an image")
     if len(groups) == 1:
         return await _save_group(runtime, groups[0], path)
-    target = Path(path)
     # Not in a thread: one that is cancelled may make the folder all the same, after we have left.
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".piktid-", dir=target.parent))

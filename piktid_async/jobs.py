@@ -27,6 +27,7 @@ from piktid_async.models.jobs import SETTLED, JobProgress, JobResult, JobStatus,
 from piktid_async.models.notifications import Notification
 from piktid_async.models.requests import JobRequest
 from piktid_async.models.rules import checked_index, checked_seconds
+from piktid_async.placing import checked_path
 from piktid_async.protocol import endpoints, generation
 from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.progress import KINDS, Tracker
@@ -253,12 +254,11 @@ class Job:
         named `…_thumbnail.<ext>`. Raises `DownloadError`, whose `.saved` lists what is there.
         One request per file, `download_concurrency` at a time.
         """
+        folder = checked_path("directory", directory)
         result = await self._available()
         if not result.ok:
             self._judged(result)
-        saving = downloads.Saving(
-            self._runtime, Path(directory), overwrite, on_progress, self.fetch_results
-        )
+        saving = downloads.Saving(self._runtime, folder, overwrite, on_progress, self.fetch_results)
         return await saving.save_all(result.ok, thumbnails=thumbnails)
 
     async def download_zip(self, path: str | PathLike[str]) -> Path:
@@ -268,8 +268,9 @@ class Job:
         requests. An existing file is replaced. Raises `DownloadError`.
         https://docs.piktid.com/docs/v2/download/create_job_download_url__post
         """
+        target = checked_path("path", path)
         await self._end()
-        return await downloads.save_job_zip(self._runtime, self.id, path)
+        return await downloads.save_job_zip(self._runtime, self.id, target)
 
     # Within
 

@@ -14,7 +14,23 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from piktid_async.errors import InvalidRequestError
+
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def checked_path(field: str, path: str | os.PathLike[str]) -> Path:
+    """Return a path that a file system can have; raise `InvalidRequestError` for another."""
+    checked = Path(path)
+    try:
+        found = b"\0" in os.fsencode(checked)
+    except UnicodeEncodeError:
+        found = True
+    if found:
+        raise InvalidRequestError(
+            field, f"holds letters that no file name has: {str(checked)[:100]!r}"
+        )
+    return checked
 
 
 def make_folder(directory: Path) -> None:

@@ -25,7 +25,7 @@ from piktid_async.errors import (
 )
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
-from piktid_async.placing import create, make_folder, place, replace, synchronise
+from piktid_async.placing import checked_path, create, make_folder, place, replace, synchronise
 from piktid_async.transport.base import Incoming
 
 BLOCK = 1 << 20
@@ -73,7 +73,7 @@ class Write(Protocol):
 
 async def save_output(runtime: Connected, output: Output, path: str | PathLike[str]) -> Path:
     """Fetch one output to exactly this path, replacing what is there."""
-    target = Path(path)
+    target = checked_path("path", path)
     async with fetched(runtime, _image(output, output.url, None), target.parent) as (part, _):
         replace(part, target)
     return target
@@ -107,7 +107,7 @@ async def save_into(
 
 async def save_zip(runtime: Connected, url: str, label: str, path: str | PathLike[str]) -> Path:
     """Fetch a ZIP to exactly this path, replacing what is there."""
-    target = Path(path)
+    target = checked_path("path", path)
     download = Download(url=url, label=label, max_bytes=MAX_ZIP, is_zip=True)
     del url  # error trackers send the variables of a frame along
     async with fetched(runtime, download, target.parent) as (part, _):

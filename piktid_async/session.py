@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from piktid_async import downloads, estimates, paging, submissions, uploads
 from piktid_async import jobs as job_service
@@ -153,6 +153,11 @@ class Session:
         if not hasattr(self, "_runtime"):
             return "<Session>"  # shown by a traceback with variables: it was not to be built
         return f"<Session {self._runtime.config.base_url} {self.stream_state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Session is neither copied nor pickled: its connections are its own; make another"
+        )
 
     async def __aenter__(self) -> Self:
         self._runtime.enter()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
 from piktid_async.batch import BadProduct, Product, read_csv, read_folder, read_jsonl
+from piktid_async.batch.readers import Read
 from piktid_async.cli.errors import Trouble, clean, trouble_from
 from piktid_async.cli.inputs import at_most, shown
 from piktid_async.cli.wishes import Wish, read_wish
 from piktid_async.errors import ConfigurationError
 
-LISTS = {".csv": read_csv, ".jsonl": read_jsonl, ".ndjson": read_jsonl}
+LISTS: dict[str, Callable[..., Read]] = {
+    ".csv": read_csv,
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+}
 
 
 @attrs.frozen

@@ -36,10 +36,11 @@ class Lines:
         self._uploads = (0, 0)
         self._outputs = (0, 0)
         self._done = RECOLOR[1]
-        self._relay = _Relay(self)
+        # Python prints what no handler takes; the package's log is for programs.
+        self._silence = logging.NullHandler()
 
     def __enter__(self) -> Self:
-        logging.getLogger("piktid_async").addHandler(self._relay)
+        logging.getLogger("piktid_async").addHandler(self._silence)
         return self
 
     def __exit__(
@@ -48,7 +49,7 @@ class Lines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        logging.getLogger("piktid_async").removeHandler(self._relay)
+        logging.getLogger("piktid_async").removeHandler(self._silence)
 
     def note(self, text: str, *, style: str = "") -> None:
         """Say something in passing."""
@@ -175,18 +176,6 @@ class _Amount(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the column's text."""
         return (self._bytes if task.fields.get("bytes") else self._count).render(task)
-
-
-class _Relay(logging.Handler):
-    """Shows the package's own warnings as notes, so that they do not break the bars."""
-
-    def __init__(self, view: Lines) -> None:
-        super().__init__(logging.WARNING)
-        self._view = view
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
-        self._view.note(record.getMessage(), style="yellow")
 
 
 def view_on(console: Console) -> Lines:

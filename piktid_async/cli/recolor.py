@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import shlex
@@ -70,7 +71,14 @@ def page_of(order: Order, report: Report) -> Page:
 
 async def _carry_out(run: Run, *, sandbox: bool) -> None:
     async with _session(sandbox=sandbox) as session:
-        await run.carry_out(session)
+        try:
+            await run.carry_out(session)
+        except asyncio.CancelledError:
+            # Of a second Ctrl-C, asyncio cancels once more: nobody waits for anything then.
+            stopped = asyncio.current_task()
+            if not sandbox and stopped is not None and stopped.cancelling() == 1:
+                await run.look_once(session)
+            raise
 
 
 @asynccontextmanager
@@ -114,5 +122,8 @@ def _interrupted(report: Report) -> str:
     if commands:
         told += " To have the pictures: " + " ; ".join(commands)
     if not sure:
-        told += f' Look for what has no id in project "{report.project}".'
+        told += (
+            f' What has no id yet would be in project "{report.project}": '
+            "the gallery of the web app shows it."
+        )
     return f"Stopped; {told}"

@@ -55,7 +55,8 @@ class JobReport:
         """How to speak of it."""
         if self.job_id:
             return f"job {self.job_id}"
-        return f"a job of {len(self.images)} pictures whose answer had not come yet"
+        count = "1 picture" if len(self.images) == 1 else f"{len(self.images)} pictures"
+        return f"a job of {count} whose answer had not come yet"
 
 
 @attrs.define(kw_only=True)

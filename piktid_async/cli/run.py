@@ -6,11 +6,12 @@ One job that fails stops no other. Whatever happens, `Run.report` tells what is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from piktid_async import Job, JobResult, Output, Project, Session, UploadedFile
+from piktid_async import GarmentRecolor, Job, JobResult, Output, Project, Session, UploadedFile
 from piktid_async.cli.errors import Exit, Trouble, clean, explain, trouble_from
 from piktid_async.cli.inputs import shown
 from piktid_async.cli.order import Order
@@ -21,6 +22,8 @@ from piktid_async.errors import DownloadError, JobError, PiktidError, Submission
 LOOKS = 3
 """How often a job is looked for whose submission was not answered."""
 SECONDS_BETWEEN_LOOKS = 3.0
+SECONDS_FOR_LAST_LOOK = 1.0
+"""For all jobs together, when the run is stopped."""
 
 
 class Run:
@@ -33,6 +36,7 @@ class Run:
         self.report: Report = Report(
             target=order.target, service=service, project=order.project, jobs=order.job_reports()
         )
+        self._requests: list[tuple[GarmentRecolor, JobReport]] = []
 
     async def carry_out(self, session: Session) -> None:
         """Do it all. Raises only for what stops the whole run before anything is paid."""
@@ -45,6 +49,24 @@ class Run:
                     jobs.create_task(self._job(session, project, files, job))
         finally:
             self.report.seconds = time.monotonic() - self._began
+
+    async def look_once(self, session: Session) -> None:
+        """Look for the jobs whose answers nobody waits for any more; brief, and never an error."""
+        looks = [
+            self._look(unknown, report)
+            for unknown in session.in_doubt
+            for request, report in self._requests
+            if unknown.request is request
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS_FOR_LAST_LOOK):
+                await asyncio.gather(*looks)
+
+    async def _look(self, unknown: SubmissionUnknownError, report: JobReport) -> None:
+        with contextlib.suppress(PiktidError):
+            job = await unknown.reconcile()
+            if job is not None:
+                report.job_id, report.status = job.id, "submitted"
 
     async def _upload(self, session: Session) -> Mapping[Path, UploadedFile]:
         order = self._order
@@ -103,6 +125,7 @@ class Run:
     ) -> Job:
         reference = files[self._order.reference] if self._order.reference else None
         request = self._order.request(project, [files[path] for path in report.images], reference)
+        self._requests.append((request, report))
         report.status = "submitting"
         try:
             return await session.submit(request)

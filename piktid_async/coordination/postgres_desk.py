@@ -29,12 +29,12 @@ class Desk:
     def __init__(
         self, work: Work, database: dict[str, Any], *, channel: str, heartbeat: float
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.owner: UUID = uuid4()
         """Another one in each loop, and in each process that was forked."""
-        self.users = 0
+        self.users: int = 0
         """Sessions that use it."""
-        self.closing = False
+        self.closing: bool = False
         self.error: Exception | None = None
         """Why its tasks have ended, if they have."""
         self._work = work

@@ -20,7 +20,7 @@ _log = logging.getLogger("piktid_async.postgres")
 VERSION = 1
 """Of the tables and functions; another one lives in another version of this package."""
 MAKING = 0x70696B746964  # "piktid", as the lock's number
-DEFAULTS = {
+DEFAULTS: dict[str, str | int] = {
     "application_name": "piktid",
     "connect_timeout": 10,
     # A link that died without a word is noticed, and made again.

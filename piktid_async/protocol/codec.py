@@ -199,6 +199,13 @@ def _exactly(*kinds: type) -> Callable[[Any, Any], Any]:
     return check
 
 
+def _index(value: Any, _: Any) -> int:
+    # It becomes a part of a file's name, and negative ones stand for what is not known yet.
+    if type(value) is not int or value < 0:
+        raise ValueError("a whole number, 0 or more, expected")
+    return value
+
+
 def _no_rows(_: Any, __: Any) -> tuple[()]:
     return ()
 
@@ -208,6 +215,9 @@ def _as_it_is(value: Any, _: Any) -> Any:
 
 
 _MAPPING = _exactly(dict)
+_PLACE: dict[str, Any] = {
+    name: override(struct_hook=_index) for name in ("image_index", "group_index", "version")
+}
 
 # What any edition of the reference leaves out or sends as null takes its default. Inner classes
 # come before those that hold them. The hooks are for fields that hold JSON of any shape.
@@ -273,7 +283,10 @@ def _build() -> Converter:
     converter.register_structure_hook(float, _exactly(float, int))
     converter.register_structure_hook_factory(_is_tuple, _tuple_of_list)
     converter.register_structure_hook(
-        Output, make_dict_structure_fn(Output, converter, saver=override(omit=True))
+        Output, make_dict_structure_fn(Output, converter, saver=override(omit=True), **_PLACE)
+    )
+    converter.register_structure_hook(
+        ImageResult, make_dict_structure_fn(ImageResult, converter, **_PLACE)
     )
     converter.register_structure_hook(
         JobResult,

@@ -82,7 +82,7 @@ class Generation(Tracker):
         """Take in one of its images."""
         super().notified(wire)
         group, status = wire.data.get("group_index", 0), wire.data.get("status")
-        if isinstance(group, int) and isinstance(status, str):
+        if type(group) is int and group >= 0 and isinstance(status, str):
             self._settle(group, status)
 
     def status_read(self, status: JobStatus, now: float, patience: Patience) -> None:

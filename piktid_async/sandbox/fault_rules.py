@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, Self, SupportsIndex
 
 import attrs
+
+LARGEST = 1 << 30
+"""Bytes; it is sent in one piece."""
 
 
 def wrong(kind: type[Exception], field: str, rule: str, value: object, remedy: str) -> NoReturn:
@@ -67,6 +70,13 @@ def check_positive(_: object, field: attrs.Attribute[Any], value: object) -> Non
         wrong(ValueError, field.name, "1 or more", value, "leave it out for the usual one")
 
 
+def check_size(faults: object, field: attrs.Attribute[Any], value: int) -> None:
+    """Allow bytes from 1 to a gigabyte."""
+    check_positive(faults, field, value)
+    if value > LARGEST:
+        wrong(ValueError, field.name, f"at most {LARGEST} bytes", value, "it is made in memory")
+
+
 def check_flag(_: object, field: attrs.Attribute[Any], value: object) -> None:
     """Allow truth values."""
     if not isinstance(value, bool):
@@ -79,18 +89,48 @@ def check_seed(_: object, field: attrs.Attribute[Any], value: object) -> None:
         wrong(TypeError, field.name, "a whole number", value, "give any, as in seed=7")
 
 
-def check_statuses(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    """Allow lists of error statuses."""
+def _check_statuses(name: str, value: object) -> None:
     remedy = "give HTTP statuses, as in [503, 429]"
     if not isinstance(value, list | tuple) or not all(type(each) is int for each in value):
-        wrong(TypeError, field.name, "a list of whole numbers", value, remedy)
+        wrong(TypeError, name, "a list of whole numbers", value, remedy)
     if not all(400 <= each <= 599 for each in value):
-        wrong(ValueError, field.name, "statuses from 400 to 599", value, remedy)
+        wrong(ValueError, name, "statuses from 400 to 599", value, remedy)
 
 
-def check_some_statuses(faults: object, field: attrs.Attribute[Any], value: Sequence[int]) -> None:
+class Statuses(list[int]):
+    """`Faults.submit_status`: error statuses, and nothing else can be put in."""
+
+    def __init__(self, statuses: Sequence[int] = ()) -> None:
+        _check_statuses("submit_status", statuses)
+        super().__init__(statuses)
+
+    def append(self, status: int) -> None:
+        """Add one."""
+        self[len(self) :] = [status]
+
+    def extend(self, statuses: Iterable[int]) -> None:
+        """Add several."""
+        self[len(self) :] = statuses
+
+    def insert(self, at: SupportsIndex, status: int) -> None:
+        """Put one in before another."""
+        self[at:at] = [status]
+
+    def __iadd__(self, statuses: Iterable[int]) -> Self:  # type: ignore[misc,override]
+        """Add several."""
+        self.extend(statuses)
+        return self
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        """Put one, or several, in the place of others."""
+        several = list(value) if isinstance(at, slice) else [value]
+        _check_statuses("submit_status", several)
+        super().__setitem__(at, several if isinstance(at, slice) else value)
+
+
+def check_some_statuses(_: object, field: attrs.Attribute[Any], value: Sequence[int]) -> None:
     """Allow lists of error statuses that are not empty."""
-    check_statuses(faults, field, value)
+    _check_statuses(field.name, value)
     if not value:
         wrong(ValueError, field.name, "at least one status", value, "give one, as in [503]")
 

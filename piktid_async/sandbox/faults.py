@@ -174,8 +174,8 @@ class Faults:
     """Notifications that a stream carries twice."""
     stream_reorder: int = _times()
     """Live notifications that are sent after the next one, if that one waits already."""
-    enormous_bytes: int = attrs.field(default=8 << 20, validator=rules.check_positive)
-    """Length of an enormous event."""
+    enormous_bytes: int = attrs.field(default=8 << 20, validator=rules.check_size)
+    """Bytes of an enormous event, at most a gigabyte."""
 
     # What the server keeps of the notifications.
     drop_events: int = _times()
@@ -215,7 +215,7 @@ class Faults:
     """Seconds that the 202 is held back while the job already runs and its events go out."""
     submit_lost: int = _times()
     """Submissions that make a job and then reset the connection in place of the 202."""
-    submit_status: list[int] = attrs.field(factory=list, validator=rules.check_statuses)
+    submit_status: list[int] = attrs.field(default=(), converter=rules.Statuses)
     """Statuses that answer the next submissions, in this order; no job is made."""
     status_404_for: float = _seconds()
     """Seconds after the 202 for which `GET /jobs/{id}/status` does not know the job."""

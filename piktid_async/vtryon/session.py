@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from piktid_async.errors import ConfigurationError
 from piktid_async.transport.base import Transport
@@ -77,6 +77,12 @@ class VtryonSession:
         if not hasattr(self, "_service"):
             return "<VtryonSession>"  # shown by a traceback with variables: it was not to be built
         return f"<VtryonSession {self._base_url}{' closed' if self._service.closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a VtryonSession is neither copied nor pickled: its connections are its own; "
+            "make another"
+        )
 
     async def __aenter__(self) -> Self:
         self._service.enter()

@@ -20,7 +20,7 @@ from piktid_async.errors import (
     StatusError,
 )
 from piktid_async.models.rules import checked_seconds
-from piktid_async.placing import replace
+from piktid_async.placing import checked_path, replace
 from piktid_async.results import LINK_EXPIRED, MAX_IMAGE, Download, fetched
 from piktid_async.vtryon import endpoints
 from piktid_async.vtryon.models import TaskResult
@@ -112,15 +112,16 @@ class Task:
         One GET without the key. An existing file is replaced. Raises `DownloadError` when the
         image cannot be fetched or is none, and what `result()` raises.
         """
+        target = checked_path("path", path)
         result = await self.result()
         try:
-            return await self._save(result, Path(path))
+            return await self._save(result, target)
         except DownloadError as error:
             cause = error.__cause__
             if not (isinstance(cause, StatusError) and cause.status in LINK_EXPIRED):
                 raise
         # The link may have expired since it was read.
-        return await self._save(await self.fetch_status(), Path(path))
+        return await self._save(await self.fetch_status(), target)
 
     # Within
 

@@ -65,6 +65,51 @@ async def test_while_a_job_waits_for_its_turn_it_is_not_called_doubtful(reach: A
     assert "no id" not in told
 
 
+async def test_a_job_whose_answer_had_not_come_is_looked_for(
+    reach: Any, photos: list[Path], tmp_path: Path
+):
+    faults = Faults(submit_delay=60)
+    async with Sandbox(render=False, seconds_per_image=60, limits=False, faults=faults) as sandbox:
+        args = ("recolor", photos[0], *TO_GREEN, "--out", tmp_path / "out")
+        made = lambda: sandbox.books.jobs_created == 1  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=made) as stage:
+            ended = await stage.stop(signal.SIGINT)
+        (job_id,) = sandbox.books.jobs
+    assert ended.code == 130, ended.text
+    told = ended.err.splitlines()
+    assert told[-1] == (
+        f"Stopped; job {job_id} goes on at the server and will be paid. To have the pictures: "
+        f"piktid results {job_id} --out {shlex.quote(str(tmp_path / 'out'))}"
+    )
+    assert told[:-1] == ["uploaded 1/1: look-1.jpg"]
+
+
+@pytest.mark.parametrize("impatiently", [False, True])
+async def test_a_job_that_is_not_found_in_time_is_told_with_where_it_would_be(
+    impatiently: bool, reach: Any, photos: list[Path], tmp_path: Path
+):
+    faults = Faults(
+        submit_delay=60,
+        stall_before=1000,
+        stall_seconds=60,
+        on={"stall_before": "GET /gallery/*"},
+    )
+    async with Sandbox(render=False, seconds_per_image=60, limits=False, faults=faults) as sandbox:
+        args = ("recolor", photos[0], *TO_GREEN, "--out", tmp_path / "out")
+        made = lambda: sandbox.books.jobs_created == 1  # noqa: E731
+        async with reach(*args, sandbox=sandbox, reached=made) as stage:
+            ended = await stage.stop(signal.SIGINT, impatiently=impatiently)
+    assert ended.code == 130, ended.text
+    told = ended.err.splitlines()
+    assert told[-1] == (
+        "Stopped; a job of 1 picture whose answer had not come yet may go on at the server and "
+        'may be paid. What has no id yet would be in project "piktid-cli": the gallery of the web '
+        "app shows it."
+    )
+    assert told[:-1] == ["uploaded 1/1: look-1.jpg"]
+    assert impatiently or faults.counts["stall_before"] == 1
+
+
 async def until_refused(stage: Stage) -> None:
     """Wait until the first job is known; the other one has been refused or waits behind it."""
     assert stage.process.stderr is not None

@@ -182,7 +182,8 @@ def test_a_stopped_run_tells_what_goes_on_and_may_be_paid(tmp_path: Path) -> Non
     second.status = "submitting"
     assert recolor._interrupted(report) == (
         "Stopped; job job-7 and a job of 2 pictures whose answer had not come yet may go on at "
-        f'the server and may be paid. {command} Look for what has no id in project "piktid-cli".'
+        f"the server and may be paid. {command} "
+        'What has no id yet would be in project "piktid-cli": the gallery of the web app shows it.'
     )
     first.status = "completed"
     second.status = "not submitted"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -147,6 +150,15 @@ def test_a_base_url_that_cannot_be_or_is_not_safe_is_refused(url):
 def test_options_that_cannot_work_are_refused_when_the_session_is_built(options):
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         Session("token", **options)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"]
+)
+def test_a_session_is_not_copied(copied: Callable[[object], object]) -> None:
+    session = Session("t", base_url="http://127.0.0.1:9")
+    with pytest.raises(TypeError, match=r"a Session is neither copied .*make another"):
+        copied(session)
 
 
 async def test_bad_input_is_named_before_anything_is_sent(make_sandbox, make_session):

@@ -224,6 +224,9 @@ def test_rows_that_are_no_list_are_refused_and_not_taken_for_none(rows):
         (row(image_index=True), "expected int @ $.results[1].image_index"),
         (row(group_index="0"), "expected int @ $.results[1].group_index"),
         (row(version=0.0), "expected int @ $.results[1].version"),
+        (row(image_index=-1), "expected int @ $.results[1].image_index"),
+        (row(group_index=-1), "expected int @ $.results[1].group_index"),
+        (row(version=-1), "expected int @ $.results[1].version"),
         (row(status=5), "expected str @ $.results[1].status"),
         (row(output={"full_size": 5}), "expected str | None @ $.results[1].url"),
         (5, "expected Output @ $.results[1]"),
@@ -303,6 +306,13 @@ def test_a_kind_that_is_not_known_is_no_error():
         ("batch_edit", {"status": "x", "total_images": "6"}, "@ $.total_images"),
         ("image_result", {"status": "completed"}, "required field missing @ $.image_index"),
         ("image_result", {"status": "completed", "image_index": "0"}, "@ $.image_index"),
+        ("image_result", {"status": "completed", "image_index": -1}, "@ $.image_index"),
+        (
+            "image_result",
+            {"status": "completed", "image_index": 0, "group_index": -1},
+            "@ $.group_index",
+        ),
+        ("image_result", {"status": "completed", "image_index": 0, "version": -1}, "@ $.version"),
     ],
 )
 def test_a_known_kind_that_does_not_fit_is_unknown_and_says_why(name, data, path):
@@ -336,6 +346,7 @@ def test_an_image_event_becomes_an_output():
         note(1, name="batch_edit", status="completed"),
         note(1, None, "image_result", image_index=0, status="completed"),
         note(1, name="image_result", status="completed"),
+        note(1, name="image_result", image_index=-1, status="completed"),
         note(1, name="new_kind", image_index=0, status="completed"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from piktid_async.errors import NotFoundError
 from piktid_async.models.jobs import JobStatus, Output
 from piktid_async.models.notifications import WireNotification
+from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.progress import ENDS_BY_STATUS, Patience, Tracker
 from piktid_async.types import Json
 from tests.protocol.support import note
@@ -451,3 +452,11 @@ def test_counts_never_fall_and_the_end_never_changes_whatever_is_told(told):
         assert (seen.total or 0) >= total
         assert ended_as in (None, seen.status)
         ended_as = seen.status if seen.ended else None
+
+
+def test_an_image_of_no_place_is_not_counted_for_a_generation() -> None:
+    job = Generation("j", index=0, total=1, invisible_until=0.0)
+    job.notified(note(1, "j", "image_result", image_index=0, group_index=-1, status="completed"))
+    assert not job.ended
+    job.notified(note(2, "j", "image_result", image_index=0, group_index=0, status="completed"))
+    assert job.ended

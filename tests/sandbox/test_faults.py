@@ -379,6 +379,7 @@ WRONG = [
     ({"submit_status": 503}, TypeError, "submit_status must be a list"),
     ({"error_statuses": []}, ValueError, "error_statuses must be at least one status"),
     ({"error_burst": 0}, ValueError, "error_burst must be 1 or more"),
+    ({"enormous_bytes": 10**12}, ValueError, "enormous_bytes must be at most 1073741824 bytes"),
     ({"enormous_bytes": 1.5}, TypeError, "enormous_bytes must be a whole number"),
     ({"seed": "seven"}, TypeError, "seed must be a whole number"),
 ]
@@ -392,6 +393,29 @@ def test_a_wrong_value_is_named_with_its_rule_and_its_remedy(options, kind, word
     with pytest.raises(kind, match=words):
         faults.change({"acks_fail": 5, **options})
     assert faults.options() == Faults(acks_fail=2).options()
+
+
+def test_a_status_that_is_none_is_refused_when_it_is_added():
+    faults = Faults(submit_status=(503,))
+    faults.submit_status.append(429)
+    faults.submit_status.extend(iter([500]))
+    faults.submit_status.insert(0, 402)
+    faults.submit_status += [502]
+    faults.submit_status[1] = 504
+    assert faults.submit_status == [402, 504, 429, 500, 502]
+    for add in (
+        lambda each: faults.submit_status.append(each),
+        lambda each: faults.submit_status.extend([each]),
+        lambda each: faults.submit_status.insert(0, each),
+        lambda each: faults.submit_status.__iadd__([each]),
+        lambda each: faults.submit_status.__setitem__(0, each),
+        lambda each: faults.submit_status.__setitem__(slice(0, 2), [each]),
+    ):
+        with pytest.raises(TypeError, match=r"Faults\.submit_status must be a list of whole"):
+            add("boom")
+        with pytest.raises(ValueError, match=r"Faults\.submit_status must be statuses from 400"):
+            add(200)
+    assert [faults.take_submit_status() for _ in range(6)] == [402, 504, 429, 500, 502, None]
 
 
 def test_all_can_be_ended_at_once():

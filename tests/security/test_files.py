@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from piktid_async import DownloadError
+from piktid_async import DownloadError, InvalidRequestError
 from piktid_async.placing import place, replace
 from piktid_async.protocol.names import LONGEST, safe_name
 from tests.security.service import answering, hostile
@@ -73,6 +73,29 @@ def part(tmp_path: Path) -> Path:
     path = tmp_path / ".part"
     path.write_bytes(b"new")
     return path
+
+
+@pytest.mark.parametrize("name", ["x\0y", "x\ud800y"])
+async def test_a_name_that_no_file_can_have_is_refused_by_the_field(
+    tmp_path: Path, name: str
+) -> None:
+    target = tmp_path / name
+    async with hostile() as running:
+        job = running.job()
+        (output,) = (await job.result()).outputs
+        sent = len(running.api.requests)
+        for field, refused in (
+            ("directory", job.download(target)),
+            ("directory", job.download(str(target))),
+            ("path", job.download_zip(target)),
+            ("path", running.session.download_zip([job], target)),
+            ("path", output.save(target)),
+        ):
+            with pytest.raises(InvalidRequestError, match="letters that no file name has") as found:
+                await refused
+            assert found.value.field == field
+        assert len(running.api.requests) == sent
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_free_name_is_taken(tmp_path: Path, part: Path) -> None:
@@ -190,7 +213,7 @@ async def test_whatever_the_service_calls_its_images_they_stay_in_the_folder(
     async with hostile() as running:
         row = {
             "image_index": 0,
-            "group_index": -1,
+            "group_index": 1,
             "version": 0,
             "status": "completed",
             "original_filename": "../../evil.sh",
@@ -200,11 +223,11 @@ async def test_whatever_the_service_calls_its_images_they_stay_in_the_folder(
             {"job_id": "j", "status": "completed", "results": [row | {"output": links}]}
         )
         saved = await running.job().download(tmp_path / "in")
-    assert saved == [tmp_path / "in" / "0_-1_v0.png"]
+    assert saved == [tmp_path / "in" / "0_1_v0.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-@pytest.mark.parametrize("number", ["0/../../x", "..", None, 1.5, True, {"a": 1}])
+@pytest.mark.parametrize("number", ["0/../../x", "..", None, 1.5, True, {"a": 1}, -1])
 async def test_a_number_that_is_none_makes_no_name(tmp_path: Path, number: object) -> None:
     async with hostile() as running:
         good = {"image_index": 0, "status": "completed", "url": running.signed}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from piktid_async import DownloadError, JobFailedError
+from piktid_async import DownloadError, InvalidRequestError, JobFailedError
 from piktid_async.sandbox import Sandbox
 from piktid_async.sandbox.rendering import PLAIN_JPEG
 from piktid_async.vtryon import VtryonSession
@@ -37,6 +37,13 @@ async def test_an_older_file_is_replaced_only_by_a_whole_one(
     assert target.read_text() == "old"
     await (await session.recolor(BLUE)).download(target)
     assert target.read_bytes() == PLAIN_JPEG
+
+
+async def test_a_name_that_no_file_can_have_is_refused(
+    session: VtryonSession, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidRequestError, match="path: holds letters that no file name has"):
+        await session.task(1).download(tmp_path / "x\0y")
 
 
 class Files:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,6 +38,15 @@ async def test_the_key_goes_out_in_its_own_header_and_nothing_else_does() -> Non
         "/v4/models/multipose-image-recolor/",
         "/v2/models/multipose-tasks/7/",
     ]
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"]
+)
+def test_a_session_is_not_copied(copied: Callable[[object], object]) -> None:
+    session = VtryonSession(KEY, base_url="http://127.0.0.1:9")
+    with pytest.raises(TypeError, match=r"a VtryonSession is neither copied .*make another"):
+        copied(session)
 
 
 async def test_no_key_is_shown_by_repr_and_errors() -> None:
