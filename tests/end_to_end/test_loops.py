@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -48,12 +50,13 @@ async def run(sandbox, program: str, *, warnings: str = "error", path: Path | No
         env={"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(60):
             printed, complaints = await process.communicate()
     except TimeoutError:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # a child that was forked holds the pipes, too
         printed, complaints = await process.communicate()
         raise AssertionError(f"it hangs: {printed.decode()} {complaints.decode()}") from None
     assert complaints.decode() == ""
