@@ -25,6 +25,7 @@ from piktid_async.errors import (
     UploadGroupError,
     describe_group,
 )
+from piktid_async.iterables import drawn
 from piktid_async.models.images import (
     Source,
     StreamSource,
@@ -232,8 +233,8 @@ class _Many:
 
     async def _work(self) -> None:
         try:
-            while (drawn := await self._draw()) is not None:
-                number, source = drawn
+            while (found := await self._draw()) is not None:
+                number, source = found
                 self._outcomes.put_nowait((number, await self._outcome(source)))
         except Exception as error:
             self._failure, self._drawn_out = error, True
@@ -248,9 +249,9 @@ class _Many:
         async with self._lock:
             if self._drawn_out:
                 return None
-            drawn = await anext(self._drawing, None)
-            self._drawn_out = drawn is None
-            return drawn
+            found = await anext(self._drawing, None)
+            self._drawn_out = found is None
+            return found
 
     async def _outcome(self, source: Source) -> UploadOutcome:
         try:
@@ -269,13 +270,7 @@ async def enumerate_sources(sources: Sources) -> AsyncIterator[tuple[int, Source
     if isinstance(sources, str | bytes | PathLike | StreamSource) or hasattr(sources, "read"):
         # Some of these can be iterated: each letter, each line would be taken for a source.
         raise InvalidRequestError("sources", "takes several sources; for a single one use upload()")
-    if not isinstance(sources, Iterable | AsyncIterable):
-        raise InvalidRequestError("sources", f"must be a list of sources, not {sources!r}")
-    if isinstance(sources, AsyncIterable):
-        number = 0
-        async for source in sources:
-            yield number, source
-            number += 1
-    else:
-        for drawn in enumerate(sources):
-            yield drawn
+    number = 0
+    async for source in drawn("sources", sources, "sources"):
+        yield number, source
+        number += 1
