@@ -35,9 +35,9 @@ async def each(
         for row in rows:
             if key(row) not in shown:
                 yield row
-        shown = {key(row) for row in rows}
-        # A service that says "more" behind an empty page would keep us asking for ever.
-        page, more = page + 1, answer.has_next and bool(rows)
+        before, shown = shown, {key(row) for row in rows}
+        # "More", behind a page that is empty or the one before, would keep us asking for ever.
+        page, more = page + 1, answer.has_next and bool(rows) and shown != before
 
 
 def chosen(**filters: str | float | tuple[str, ...] | None) -> Params:

@@ -48,12 +48,15 @@ class Projects:
         """Yield all projects; one request per hundred."""
         caller = self._runtime.connect().caller
         page, more = 1, True
+        shown: object = None
         while more:
             answer = await caller.execute(endpoints.list_projects(page))
             for row in answer.rows:
                 if (project := endpoints.project_of_row(row)) is not None:
                     yield project
-            page, more = page + 1, answer.has_next
+            # "More", behind a page that is empty or the one before, would keep us asking for ever.
+            more = answer.has_next and bool(answer.rows) and answer.rows != shown
+            page, shown = page + 1, answer.rows
 
 
 def _checked(name: object) -> str:

@@ -73,6 +73,22 @@ async def test_a_row_that_moved_to_the_next_page_meanwhile_is_seen_once() -> Non
         assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("last", [["b", "a"], []], ids=["the same page again", "empty pages"])
+async def test_a_service_that_always_says_more_does_not_keep_us_asking(last: list[str]) -> None:
+    async def answer(exchange: Exchange) -> None:
+        rows = last if len(server.requests) > 1 else ["b", "a"]
+        kind, name = (
+            ("projects", "project_id") if "project" in exchange.target else ("assets", "id")
+        )
+        listed = [{name: each, "project_name": each} for each in rows]
+        await exchange.answer_json({kind: listed, "pagination": {"has_next": True}})
+
+    for read in (lambda: session.assets.list(), lambda: session.projects.list()):
+        async with serve(answer) as server, Session("token", base_url=server.url) as session:
+            assert len([each async for each in read()]) >= 2
+            assert len(server.requests) == 2
+
+
 async def test_assets_are_filtered_as_asked(session: Session) -> None:
     await session.upload(PICTURE, filename="red-shirt.jpg")
     await session.upload(PICTURE, filename="blue-hat.jpg")
