@@ -27,9 +27,9 @@ def _run() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
 
-    from piktid_async.cli.app import app
+    from piktid_async.cli.app import run
 
-    app()
+    run()
 
 
 if __name__ == "__main__":

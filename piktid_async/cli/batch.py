@@ -14,14 +14,15 @@ from piktid_async import AccountLimits, Session
 from piktid_async.batch import BadProduct, Batch, ProductOutcome
 from piktid_async.batch.ledger import State
 from piktid_async.cli import stopping
+from piktid_async.cli.batch_page import leave_page
 from piktid_async.cli.batch_report import BatchReport, Unmade, name_of, same_command
 from piktid_async.cli.errors import HINTS, Exit, Hints, Trouble, clean, explain, trouble_from
 from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.products import Products
 from piktid_async.cli.progress import Lines, view_on
-from piktid_async.cli.recolor import service_name
 from piktid_async.cli.report import SANDBOX
-from piktid_async.cli.results import QUICK_TO_END
+from piktid_async.cli.report_page import check_report
+from piktid_async.cli.service import QUICK_TO_END, service_name
 from piktid_async.cli.words import count
 from piktid_async.errors import (
     BudgetExceededError,
@@ -51,6 +52,8 @@ class BatchOrder:
     project: str | None = None
     max_credits: float | None = None
     limits: bool = True
+    page: Path | None = None
+    """Where the report goes."""
 
     @property
     def sandbox_folder(self) -> Path:
@@ -66,6 +69,7 @@ def place_order(
     project: str | None,
     max_credits: float | None,
     limits: bool,
+    page: Path | None = None,
 ) -> BatchOrder:
     """Check what can be checked without the service, and return the order."""
     if project is not None and not project.strip():
@@ -75,6 +79,8 @@ def place_order(
     if journal.resolve() == products.path.resolve():
         raise Trouble("--journal: it is the list of products; name another file.")
     check_output(out, [], overwrite=True)
+    if page is not None:
+        check_report(page)
     return BatchOrder(
         products=products,
         journal=journal,
@@ -82,6 +88,7 @@ def place_order(
         project=project,
         max_credits=max_credits,
         limits=limits,
+        page=page,
     )
 
 
@@ -93,6 +100,10 @@ def carry_out(order: BatchOrder, *, sandbox: bool, console: Console) -> BatchRep
             stopping.run(_carry_out(run, order, sandbox=sandbox), run.stopped)
         except (PiktidError, OSError) as error:
             raise trouble_from(error, hints=BATCH_HINTS) from error
+    if order.page is not None:
+        with view_on(console) as view:
+            view.note(f"writing {shown(order.page)}")
+            leave_page(run.report, order.products, order.products.path.name, order.page)
     return run.report
 
 
@@ -108,6 +119,7 @@ class BatchRun:
             directory=order.out,
             service=service,
             products=order.products.total,
+            every=None if order.page is None else {},
         )
 
     async def carry_out(self, session: Session) -> None:

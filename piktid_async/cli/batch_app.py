@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from piktid_async.cli.framing import EXIT_CODES, console_on, in_one_sentence
+from piktid_async.cli.options import ReportOption
 
 batch: typer.Typer = typer.Typer(
     help="Any number of products, with a journal that survives any crash.",
@@ -87,6 +88,7 @@ def run_batch(
             "--sandbox", help="Use a local sandbox, which goes on in a folder by the journal."
         ),
     ] = False,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the pictures of every product in SOURCE, and save them.
@@ -111,14 +113,15 @@ def run_batch(
             project=project,
             max_credits=max_credits,
             limits=limits,
+            page=report,
         )
         if dry_run:
             told = forecast(products, journal=journal, limits=limits, max_credits=max_credits)
             _print(told.as_json() if as_json else told.lines())
             raise typer.Exit(told.code)
-        report = carry_out(order, sandbox=sandbox, console=console_on(err=True))
-        _print(report.as_json() if as_json else report.lines())
-        raise typer.Exit(report.code)
+        done = carry_out(order, sandbox=sandbox, console=console_on(err=True))
+        _print(done.as_json() if as_json else done.lines())
+        raise typer.Exit(done.code)
 
 
 @batch.command("status", epilog=EXIT_CODES)

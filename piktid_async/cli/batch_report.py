@@ -55,17 +55,23 @@ class BatchReport:
     unfinished: int = 0
     unmade: list[Unmade] = attrs.field(factory=list)
     """The first of those that did not end well."""
+    every: dict[tuple[str, str | None], Unmade] | None = None
+    """All of them by key and line, where a page is asked for."""
     summary: BatchSummary | None = None
     """Of the whole journal."""
     seconds: float = 0.0
     stopped: Trouble | None = None
     """What ended the run before its end."""
+    page: Path | None = None
+    """The report, if one was asked for."""
 
     def note(self, unmade: Unmade) -> None:
         """Count a product that did not end well."""
         setattr(self, unmade.state, getattr(self, unmade.state) + 1)
         if len(self.unmade) < NAMED:
             self.unmade.append(unmade)
+        if self.every is not None:
+            self.every[unmade.key, unmade.line] = unmade
 
     @property
     def code(self) -> Exit:
@@ -104,6 +110,8 @@ class BatchReport:
         if self.stopped is not None:
             yield str(self.stopped)
         yield from self._next_steps()
+        if self.page is not None:
+            yield str(self.page.resolve())
 
     def as_json(self) -> dict[str, Any]:
         """Sum up for programs. Holds paths, never URLs."""
@@ -128,6 +136,7 @@ class BatchReport:
             "credits_used": made.credits_used if made else 0.0,
             "states": dict(made.states) if made else {},
             "seconds": round(self.seconds, 3),
+            "page": str(self.page) if self.page is not None else None,
             "not_done": [attrs.asdict(each) for each in self.unmade],
         }
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from piktid_async.cli.errors import Trouble, trouble_from
-from piktid_async.cli.inputs import check_output, split
-from piktid_async.cli.order import Order
-from piktid_async.cli.recolor import carry_out
+from piktid_async.cli.errors import Trouble
+from piktid_async.cli.inputs import PAGE_NAME, check_output
 from piktid_async.cli.report import Report
-from piktid_async.errors import InvalidRequestError
+from piktid_async.cli.verbs.recolor import recolor_order
+from piktid_async.cli.work import carry_out
 
 SIZE = 1024
 
@@ -23,14 +22,8 @@ def run_demo(*, out: Path, color: str, count: int, console: Console) -> Report:
     """Draw photos, recolor them on a sandbox, and leave a page. Replaces an older demo."""
     check_output(out, [], overwrite=True)
     photos = _draw(out / "photos", count, console)
-    order = Order(
-        sets=split(photos), out=out, text=color, size=SIZE, project="demo", overwrite=True
-    )
-    try:
-        order.request("checked", ["checked"], None)
-    except InvalidRequestError as error:
-        raise trouble_from(error) from error
-    return carry_out(order, sandbox=True, page=True, console=console)
+    order = recolor_order(photos, out=out, text=color, size=SIZE, project="demo", overwrite=True)
+    return carry_out(order, sandbox=True, page=out / PAGE_NAME, console=console)
 
 
 def show_in_browser(page: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from piktid_async.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
+    DownloadError,
     InsufficientCreditsError,
     InvalidRequestError,
     JobError,
@@ -22,15 +26,37 @@ from piktid_async.errors import (
 
 TOKENS_PAGE = "https://app.on-model.com/profile (tab Tokens)"
 
-OPTIONS = {
+FULL = os.strerror(errno.ENOSPC)
+MAKE_ROOM = "make room, then fetch it with `piktid results JOB`, which costs nothing"
+
+OPTIONS: Mapping[str, str] = {
+    "angle": "--angle",
+    "aspect_ratio": "--ratio",
+    "background": "--background",
+    "camera": "--camera",
+    "conversation": "--continue",
+    "expression": "--expression",
     "garment_label": "--label",
+    "height": "--height",
+    "identities": "--identity",
+    "identity": "--identity",
     "images": "PATHS",
     "instruction": "--instruction",
+    "job_id": "JOB",
+    "lighting": "--lighting",
+    "model": "--engine",
     "num_variations": "--variations",
+    "pose": "--pose",
     "processing_size": "--size",
     "project": "--project",
+    "prompt": "--prompt",
+    "props": "--props",
     "reference_image": "--reference",
     "reference_text": "--to",
+    "style": "--style",
+    "surface": "--surface",
+    "url": "URL",
+    "width": "--width",
     # Of `piktid vtryon recolor`:
     "color": "--change",
     "color_changes": "--change",
@@ -39,7 +65,7 @@ OPTIONS = {
     "pose_image_generation_id": "--pose",
     "target": "--change",
 }
-"""Fields of a recolor request, as the command line calls them."""
+"""Fields of the requests, as the command line calls them."""
 
 Hints: TypeAlias = tuple[tuple[type[PiktidError], str], ...]
 
@@ -82,15 +108,19 @@ class Exit(IntEnum):
 class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is one
     """A command cannot go on; the message is all that the user sees."""
 
-    def __init__(self, sentence: str, code: Exit = Exit.USAGE) -> None:
+    def __init__(self, sentence: str, code: Exit = Exit.USAGE, **details: Any) -> None:
         super().__init__(sentence)
         self.code: Exit = code
+        self.details: dict[str, Any] = details
+        """What programs are told besides, with `--json`."""
 
 
-def trouble_from(error: PiktidError | OSError, *, hints: Hints = HINTS) -> Trouble:
+def trouble_from(
+    error: PiktidError | OSError, *, hints: Hints = HINTS, options: Mapping[str, str] = OPTIONS
+) -> Trouble:
     """Return the sentence and the exit code for an error of the package or the disk."""
     if isinstance(error, InvalidRequestError):
-        return Trouble(f"{OPTIONS.get(error.field, error.field)}: {error.rule}.")
+        return Trouble(f"{options.get(error.field, error.field)}: {error.rule}.")
     if isinstance(error, ConfigurationError):
         return Trouble(_sentence(str(error)))
     if isinstance(error, PiktidError):
@@ -104,6 +134,8 @@ def explain(error: PiktidError, *, hints: Hints = HINTS) -> str:
     hint = next((hint for kind, hint in hints if isinstance(error, kind)), None)
     if hint:
         return _sentence(f"{error.summary}: {hint}")
+    if isinstance(error, DownloadError) and FULL in error.summary:
+        return _sentence(f"{error.summary}: {MAKE_ROOM}")
     # What an ended job's error advises is for programs: the command line says it in its own way.
     return _sentence(error.summary if isinstance(error, JobError) else str(error))
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-EXIT_CODES = """
-Exit codes: 0 all is well; 1 some pictures or jobs failed; 2 the command line or the configuration
-is wrong and nothing was sent; 3 the service or the network refused; 130 Ctrl-C,
-143 a kill.
-"""
+WIDE = 240
+"""Columns of a table that goes into a file or a pipe."""
+EXIT_CODES = (
+    "Exit codes: 0 all is well; 1 something failed or is not complete; 2 the command line or the "
+    "configuration is wrong, and nothing was sent; 3 the service or the network refused; "
+    "130 Ctrl-C; 143 a kill."
+)
 
 
 def console_on(*, err: bool) -> Console:
@@ -30,19 +34,67 @@ def console_on(*, err: bool) -> Console:
 @contextmanager
 def in_one_sentence(*, as_json: bool = False) -> Iterator[None]:
     """Turn trouble into one sentence on standard error, and its exit code."""
-    from piktid_async.cli.errors import Exit, Trouble
+    from piktid_async.cli.errors import Exit, Trouble, trouble_from
+    from piktid_async.errors import PiktidError
 
     try:
         yield
     except KeyboardInterrupt:
-        _fail("Stopped.", Exit.INTERRUPTED, as_json=as_json)
+        fail("Stopped.", Exit.INTERRUPTED, as_json=as_json)
     except Trouble as error:
-        _fail(str(error), error.code, as_json=as_json)
+        fail(str(error), error.code, as_json=as_json, **error.details)
+    except (PiktidError, OSError) as error:
+        trouble = trouble_from(error)
+        fail(str(trouble), trouble.code, as_json=as_json)
 
 
-def _fail(sentence: str, code: int, *, as_json: bool) -> None:
+def tell(told: Mapping[str, Any] | Iterable[str]) -> None:
+    """Print an outcome: a mapping as one JSON document, anything else line by line."""
+    text = json.dumps(told, indent=2) if isinstance(told, Mapping) else "\n".join(told)
+    with to_standard_output():
+        if text:
+            typer.echo(text)
+
+
+def tell_table(rows: Table) -> None:
+    """Print a table, in full where nobody looks at it."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else WIDE
+    with to_standard_output():
+        Console(width=width).print(rows)
+
+
+@contextmanager
+def to_standard_output() -> Iterator[None]:
+    """Turn a full disk behind standard output into trouble."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # `piktid jobs | head`: whoever reads has had enough
+        _drop_output()
+        raise typer.Exit(0) from None
+    except OSError as error:
+        from piktid_async.cli.errors import Exit, Trouble
+
+        _drop_output()
+        raise Trouble(
+            f"Cannot write to standard output ({error.strerror}): send it somewhere else.",
+            Exit.INCOMPLETE,
+        ) from error
+
+
+def _drop_output() -> None:
+    """Let the rest go nowhere: Python would complain of it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fail(sentence: str, code: int, *, as_json: bool, **details: Any) -> NoReturn:
+    """Say what is wrong and end the program."""
+    from piktid_async.cli.errors import Trouble
+
     if as_json:
-        typer.echo(json.dumps({"ok": False, "exit_code": int(code), "error": sentence}, indent=2))
-    sys.stdout.flush()
+        with suppress(Trouble):
+            tell({"ok": False, "exit_code": int(code), "error": sentence, **details})
     typer.echo(sentence, err=True)
     raise typer.Exit(int(code))

@@ -8,12 +8,16 @@ import os
 from piktid_async.cli.errors import TOKENS_PAGE, Trouble
 
 
-def check_service() -> None:
-    """Refuse to start without a token, before anything else is looked at."""
+def check_service(*, sandbox: bool = True) -> None:
+    """Refuse to start without a token; `sandbox` says whether the command takes --sandbox."""
     if not os.environ.get("PIKTID_API_TOKEN", "").strip():
+        instead = (
+            "add --sandbox to try this without one"
+            if sandbox
+            else "run `piktid sandbox` and set the variables that it prints"
+        )
         raise Trouble(
-            "No token: PIKTID_API_TOKEN is not set. Make a token at "
-            f"{TOKENS_PAGE}, or add --sandbox to try this without one."
+            f"No token: PIKTID_API_TOKEN is not set. Make a token at {TOKENS_PAGE}, or {instead}."
         )
 
 

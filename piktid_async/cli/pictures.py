@@ -1,24 +1,21 @@
-"""Put pictures into a page: smaller where Pillow (extra `sandbox`) is there, as they are if not."""
+"""Put pictures into a page, and tell their colours."""
 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from piktid_async.cli.inputs import media_type
-
 if TYPE_CHECKING:
     from PIL import Image
 
-EDGE = 1200
-"""Long edge in pixels to which pictures are reduced for a page."""
 CHANGED = 24
 """Difference (of 255) from which a pixel counts as recoloured."""
+LARGE = 600
+"""Long edge in pixels from which a picture is worth a better quality."""
 
 
 @attrs.frozen
@@ -27,8 +24,8 @@ class Picture:
 
     uri: str
     """A data URI."""
-    width: int | None = None
-    height: int | None = None
+    width: int
+    height: int
 
 
 @attrs.frozen
@@ -39,20 +36,26 @@ class Shift:
     new: str
 
 
-def embed(path: Path) -> Picture:
-    """Read a picture into a data URI; what cannot be made smaller goes in as it is."""
-    data = path.read_bytes()
-    if importlib.util.find_spec("PIL") is not None:
-        reduced = _reduced(data)
-        if reduced is not None:
-            return reduced
-    return Picture(_uri(media_type(data[:16]) or "application/octet-stream", data))
+def embed(path: Path, edge: int) -> Picture | None:
+    """Read a picture into a data URI, no longer than `edge`; None for what is none, or gone."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (edge, edge))
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((edge, edge))
+            flat, buffer = _flattened(upright), io.BytesIO()
+            flat.save(buffer, "JPEG", quality=86 if edge >= LARGE else 74)
+    # What Pillow raises for damaged files, and for those that would fill the memory.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    body = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(f"data:image/jpeg;base64,{body}", *flat.size)
 
 
 def color_shift(before: Path, after: Path) -> Shift | None:
-    """Compare two pictures of the same thing; None where they are alike, or without Pillow."""
-    if importlib.util.find_spec("PIL") is None:
-        return None
+    """Compare two pictures of the same thing; None where they are alike."""
     from PIL import Image, ImageChops, ImageOps, ImageStat
 
     try:
@@ -61,7 +64,7 @@ def color_shift(before: Path, after: Path) -> Shift | None:
                 ImageOps.exif_transpose(image).convert("RGB").resize((128, 128))
                 for image in (first, second)
             )
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     bands = ImageChops.difference(old, new).split()
     loudest = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
@@ -71,21 +74,6 @@ def color_shift(before: Path, after: Path) -> Shift | None:
     return Shift(_hex(ImageStat.Stat(old, mask).median), _hex(ImageStat.Stat(new, mask).median))
 
 
-def _reduced(data: bytes) -> Picture | None:
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.draft("RGB", (EDGE, EDGE))
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((EDGE, EDGE))
-            buffer = io.BytesIO()
-            _flattened(upright).save(buffer, "JPEG", quality=86)
-            return Picture(_uri("image/jpeg", buffer.getvalue()), *upright.size)
-    except (OSError, SyntaxError, ValueError):  # what Pillow raises for damaged files
-        return None
-
-
 def _flattened(image: Image.Image) -> Image.Image:
     from PIL import Image
 
@@ -93,10 +81,6 @@ def _flattened(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     layers = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layers).convert("RGB")
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _hex(color: list[int]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from piktid_async.cli.errors import Exit
+from piktid_async.cli.errors import Exit, clean
 from piktid_async.cli.inputs import shown
+from piktid_async.cli.words import count
 
 SANDBOX = "sandbox"
 
@@ -18,11 +19,16 @@ SANDBOX = "sandbox"
 class Item:
     """One picture that was ordered."""
 
-    source: Path
-    image_index: int
-    variation: int
+    source: Path | None = None
+    """The picture it is made of; None where all of a job's together are."""
+    image_index: int | None = None
+    """None until an output of the job takes its place."""
+    variation: int | None = None
     path: Path | None = None
     error: str | None = None
+    engine: str | None = None
+    ended: float | None = None
+    """When it was made, in Unix seconds."""
 
 
 @attrs.define
@@ -37,6 +43,8 @@ class JobReport:
     """The service's word, or one of: not submitted, submitting, submitted, unknown."""
     error: str | None = None
     credits_used: float | None = None
+    began: float | None = None
+    """When it was about to be submitted, in Unix seconds."""
 
     @property
     def goes_on(self) -> bool:
@@ -66,10 +74,16 @@ class Report:
     target: str
     service: str
     """Where it was done: `sandbox`, or the address of the service."""
-    project: str
+    project: str | None
     jobs: list[JobReport]
+    done: str = "recolored"
+    """What has been done to the pictures."""
+    next_step: str = ""
+    """How to go on, with `{job}` in place of the id."""
     seconds: float = 0.0
     page: Path | None = None
+    trouble: str | None = None
+    """What went wrong after all pictures were there."""
 
     @property
     def items(self) -> Iterator[Item]:
@@ -79,8 +93,9 @@ class Report:
     @property
     def code(self) -> Exit:
         """0 if all is there, 3 if nothing was even taken, else 1."""
-        if all(item.path for item in self.items) and not any(job.error for job in self.jobs):
-            return Exit.OK
+        made = all(item.path for item in self.items) and not any(job.error for job in self.jobs)
+        if made:
+            return Exit.INCOMPLETE if self.trouble else Exit.OK
         taken = any(job.job_id or job.status == "unknown" for job in self.jobs)
         return Exit.INCOMPLETE if taken else Exit.REFUSED
 
@@ -101,8 +116,8 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Sum up for people: each picture, each job that went wrong, the total."""
-        for item in self.items:
-            name = f"{shown(item.source)}{self._variation(item)}"
+        for number, item in enumerate(self.items, 1):
+            name = self._name(item, number)
             if item.path:
                 yield f"{name} -> {shown(item.path)}"
             else:
@@ -112,9 +127,15 @@ class Report:
         made = sum(1 for item in items if item.path)
         paid = f", {self.credits_used:g} credits" if self.credits_used is not None else ""
         yield (
-            f"{made} of {len(items)} pictures recolored ({self.target}) "
+            f"{made} of {count(len(items), 'picture')} {self.done} ({clean(self.target)}) "
             f"in {self.seconds:.1f} s{paid}."
         )
+        if self.trouble:
+            yield self.trouble
+        if self.next_step:
+            for job in self.jobs:
+                if job.job_id:
+                    yield self.next_step.format(job=job.job_id)
 
     def as_json(self) -> dict[str, Any]:
         """Sum up for programs. Holds paths, never URLs."""
@@ -127,6 +148,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "credits_used": self.credits_used,
             "page": str(self.page) if self.page else None,
+            "error": self.trouble or next((job.error for job in self.jobs if job.error), None),
             "jobs": [
                 {
                     "job_id": job.job_id,
@@ -136,11 +158,12 @@ class Report:
                     "credits_used": job.credits_used,
                     "outputs": [
                         {
-                            "source": str(item.source),
+                            "source": str(item.source) if item.source else None,
                             "image_index": item.image_index,
                             "variation": item.variation,
                             "path": str(item.path) if item.path else None,
                             "error": item.error,
+                            "engine": item.engine,
                         }
                         for item in job.items
                     ],
@@ -149,6 +172,8 @@ class Report:
             ],
         }
 
-    def _variation(self, item: Item) -> str:
+    def _name(self, item: Item, number: int) -> str:
+        if item.source is None:
+            return f"picture {number}"
         several = any(other.variation for other in self.items)
-        return f" ({item.variation + 1})" if several else ""
+        return f"{shown(item.source)}{f' ({(item.variation or 0) + 1})' if several else ''}"

@@ -11,13 +11,22 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from piktid_async import GarmentRecolor, Job, JobResult, Output, Project, Session, UploadedFile
+from piktid_async import (
+    DownloadProgress,
+    Job,
+    JobResult,
+    Output,
+    Project,
+    Session,
+    UploadedFile,
+)
 from piktid_async.cli.errors import Exit, Trouble, clean, explain, trouble_from
 from piktid_async.cli.inputs import shown
-from piktid_async.cli.order import Order
+from piktid_async.cli.order import STAND_IN, File, Inputs, Order, named
 from piktid_async.cli.progress import Lines
 from piktid_async.cli.report import Item, JobReport, Report
 from piktid_async.errors import DownloadError, JobError, PiktidError, SubmissionUnknownError
+from piktid_async.models.requests import JobRequest
 
 LOOKS = 3
 """How often a job is looked for whose submission was not answered."""
@@ -34,19 +43,29 @@ class Run:
         self._view = view
         self._began = time.monotonic()
         self.report: Report = Report(
-            target=order.target, service=service, project=order.project, jobs=order.job_reports()
+            target=order.target,
+            service=service,
+            project=order.project,
+            jobs=order.job_reports(),
+            done=order.words[1],
+            next_step=order.next_step,
         )
-        self._requests: list[tuple[GarmentRecolor, JobReport]] = []
+        self._requests: list[tuple[JobRequest, JobReport]] = []
 
     async def carry_out(self, session: Session) -> None:
         """Do it all. Raises only for what stops the whole run before anything is paid."""
         try:
-            project = await session.projects.ensure(self._order.project)
+            project = await self._project(session)
             files = await self._upload(session)
-            self._view.start_outputs(self._order.total_outputs)
+            more: dict[str, File] = {name: files[path] for name, path in self._order.more.items()}
+            if self._order.identity_image is not None:
+                more["identity"] = await self._identity(session, self._order.identity_image)
+            self._view.start_outputs(self._order.total_outputs, self._order.words)
             async with asyncio.TaskGroup() as jobs:
                 for job in self.report.jobs:
-                    jobs.create_task(self._job(session, project, files, job))
+                    images = tuple(files[path] for path in job.images)
+                    request = self._order.build(Inputs(project, images, more))
+                    jobs.create_task(self._job(session, request, job))
         finally:
             self.report.seconds = time.monotonic() - self._began
 
@@ -68,11 +87,25 @@ class Run:
             if job is not None:
                 report.job_id, report.status = job.id, "submitted"
 
+    async def _project(self, session: Session) -> Project | str:
+        if self._order.project is None:
+            return STAND_IN
+        with self._view.waiting("finding the project"):
+            return await session.projects.ensure(self._order.project)
+
+    async def _identity(self, session: Session, picture: Path) -> str:
+        with self._view.waiting(f"preparing the identity of {picture.name}"):
+            identity = await session.identities.ensure(picture, named(picture))
+            ready = await session.identities.wait(identity, self._order.timeout)
+        self._view.note(f"identity {ready.identity_code}: ready")
+        return ready.identity_code
+
     async def _upload(self, session: Session) -> Mapping[Path, UploadedFile]:
         order = self._order
-        sources = [path for images in order.sets for path in images]
-        if order.reference is not None and order.reference not in sources:
-            sources.append(order.reference)
+        pictures = (path for images in order.sets for path in images)
+        sources = list(dict.fromkeys([*pictures, *order.more.values()]))
+        if not sources:
+            return {}
         self._view.start_uploads(len(sources))
         files: dict[Path, UploadedFile] = {}
         failed: list[str] = []
@@ -96,37 +129,25 @@ class Run:
             )
         return files
 
-    async def _job(
-        self,
-        session: Session,
-        project: Project,
-        files: Mapping[Path, UploadedFile],
-        report: JobReport,
-    ) -> None:
+    async def _job(self, session: Session, request: JobRequest, report: JobReport) -> None:
         """Do one job; its trouble goes into its report instead of ending the other jobs."""
         try:
-            job = await self._submit(session, project, files, report)
+            job = await self._submit(session, request, report)
             report.job_id, report.status = job.id, "submitted"
             self._view.submitted(job.id, len(report.items))
             result = await self._follow(job, report)
-            report.status, report.credits_used = result.status, result.credits_used
+            report.status = result.status
+            if request.conversation_id is None:  # else the sum is that of all its steps
+                report.credits_used = result.credits_used
             await self._save(job, result, report)
         except Trouble as error:
             report.error = str(error)
         except (PiktidError, OSError) as error:
             report.error = str(trouble_from(error))
 
-    async def _submit(
-        self,
-        session: Session,
-        project: Project,
-        files: Mapping[Path, UploadedFile],
-        report: JobReport,
-    ) -> Job:
-        reference = files[self._order.reference] if self._order.reference else None
-        request = self._order.request(project, [files[path] for path in report.images], reference)
+    async def _submit(self, session: Session, request: JobRequest, report: JobReport) -> Job:
         self._requests.append((request, report))
-        report.status = "submitting"
+        report.status, report.began = "submitting", time.time()
         try:
             return await session.submit(request)
         except SubmissionUnknownError as error:
@@ -150,10 +171,15 @@ class Run:
                 return job
         raise Trouble(
             f"A submission got no answer ({clean(unknown.reason)}) and its job was not found: "
-            f"look into project {self._order.project} before you run this again, since the job "
-            "may exist and be paid.",
+            f"look into {self._place} before you run this again, since the job may exist and be "
+            "paid.",
             Exit.INCOMPLETE,
         )
+
+    @property
+    def _place(self) -> str:
+        project = self._order.project
+        return f"project {clean(project)}" if project is not None else "the gallery of the web app"
 
     async def _follow(self, job: Job, report: JobReport) -> JobResult:
         try:
@@ -177,23 +203,37 @@ class Run:
 
     def _tell(self, output: Output, report: JobReport) -> None:
         item = _item(report, output)
-        name = item.source.name if item else f"picture {output.image_index}"
-        if self._order.variations > 1:
-            name += f", variation {output.group_index + 1}"
+        if item is not None:
+            item.ended = time.time()
+        if item is None or item.source is None:
+            name = f"picture {report.items.index(item) + 1 if item else output.image_index}"
+        else:
+            name = item.source.name
+            if any(other.variation for other in report.items):
+                name += f", variation {output.group_index + 1}"
         self._view.output(name, _failure(output) if output.status == "failed" else None)
 
     async def _save(self, job: Job, result: JobResult, report: JobReport) -> None:
-        for output in result.failed:
+        for output in result.outputs:
             if item := _item(report, output):
-                item.error = _failure(output)
+                item.engine = output.model_used
+                if output.status == "failed":
+                    item.error = _failure(output)
         if not result.ok:
             return
+        self._view.start_saving(job.id, len(result.ok))
         try:
-            saved = await job.download(report.folder, overwrite=self._order.overwrite)
+            saved = await job.download(
+                report.folder, overwrite=self._order.overwrite, on_progress=self._saving
+            )
         except DownloadError as error:
             _enter(report, error.saved)
             raise
         _enter(report, saved)
+
+    def _saving(self, at: DownloadProgress) -> None:
+        image, group, version = at.output.key
+        self._view.saving(f"{image}_{group}_v{version}", at.received, at.total)
 
 
 def _enter(report: JobReport, saved: Iterable[Path]) -> None:
@@ -206,12 +246,21 @@ def _enter(report: JobReport, saved: Iterable[Path]) -> None:
 
 
 def _item(report: JobReport, output: Output) -> Item | None:
-    """Find the picture that an output belongs to: image_index counts inputs, from 0."""
+    """Find the picture that an output belongs to.
+
+    Of a job of each picture, image_index counts inputs from 0. What it counts of others, the
+    vendor's pages and programs tell differently, so outputs take their places as they come.
+    """
     place = (output.image_index, output.group_index)
+    free = None
     for item in report.items:
         if (item.image_index, item.variation) == place:
             return item
-    return None
+        if item.image_index is None and free is None:
+            free = item
+    if free is not None:
+        free.image_index, free.variation = place
+    return free
 
 
 def _failure(output: Output) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from piktid_async.cli.errors import Trouble
+from piktid_async.cli.framing import tell
 
 if TYPE_CHECKING:
     from piktid_async.sandbox import Faults, Sandbox
@@ -31,6 +32,7 @@ def serve(
     state: Path | None,
     faults: Iterable[str],
     console: Console,
+    as_json: bool = False,
 ) -> None:
     """Run a sandbox; Ctrl-C or a polite kill is its normal end."""
     from piktid_async.sandbox import Sandbox
@@ -46,7 +48,7 @@ def serve(
         faults=_asked(faults),
     )
     try:
-        asyncio.run(_serve(server, console))
+        asyncio.run(_serve(server, console, as_json=as_json))
     except KeyboardInterrupt:
         pass
     except StateError as error:
@@ -86,18 +88,28 @@ def _value(text: str) -> Any:
         return text
 
 
-async def _serve(server: Sandbox, console: Console) -> None:
+async def _serve(server: Sandbox, console: Console, *, as_json: bool) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with server:
-        console.print(
-            f"Sandbox at {server.url}, token {server.token}. Ctrl-C stops it.\n\n"
-            f"export PIKTID_BASE_URL={server.url}\n"
-            f"export PIKTID_API_TOKEN={shlex.quote(server.token)}\n"
-            f"export VTRYON_BASE_URL={server.vtryon_url}\n"
-            f"export VTRYON_API_KEY={shlex.quote(server.vtryon_key)}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        if as_json:
+            tell(_addresses(server))
+        else:
+            console.print(_words(server), markup=False, highlight=False, soft_wrap=True)
         await stop.wait()
+
+
+def _words(server: Sandbox) -> str:
+    variables = "\n".join(
+        f"export {name}={shlex.quote(value)}" for name, value in _addresses(server).items()
+    )
+    return f"Sandbox at {server.url}, token {server.token}. Ctrl-C stops it.\n\n{variables}"
+
+
+def _addresses(server: Sandbox) -> dict[str, str]:
+    return {
+        "PIKTID_BASE_URL": server.url,
+        "PIKTID_API_TOKEN": server.token,
+        "VTRYON_BASE_URL": server.vtryon_url,
+        "VTRYON_API_KEY": server.vtryon_key,
+    }

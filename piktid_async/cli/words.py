@@ -5,7 +5,8 @@ from __future__ import annotations
 
 def count(number: int, thing: str) -> str:
     """Return `1 product`, `2 products`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    many = f"{thing[:-1]}ies" if thing.endswith("ty") else f"{thing}s"
+    return f"{number:,} {thing if number == 1 else many}"
 
 
 def span(seconds: float) -> str:

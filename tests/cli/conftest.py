@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from piktid_async.sandbox import Sandbox
 from tests.cli.support import (
     Command,
     Ended,
+    Main,
     Reached,
     Stage,
     draw_garment,
@@ -58,9 +60,8 @@ def reach(record_property: Callable[[str, object], None]) -> Any:
 
     @asynccontextmanager
     async def start(
-        *args: Any, reached: Reached | bytes, sandbox: Sandbox | None = None
+        *args: Any, reached: Reached | bytes, sandbox: Sandbox | None = None, **env: str
     ) -> AsyncIterator[Stage]:
-        env: dict[str, str] = {}
         if sandbox is not None:
             env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
         process = await asyncio.create_subprocess_exec(
@@ -89,6 +90,29 @@ def reach(record_property: Callable[[str, object], None]) -> Any:
                 await process.communicate()
 
     return start
+
+
+@pytest.fixture
+def main(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Main:
+    """Run the command line within the test, in the test's own folder: for what ends soon."""
+    from piktid_async.cli.app import run
+
+    def call(*args: Any, **env: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["piktid", *map(str, args)])
+        for name in [name for name in os.environ if name.startswith("PIKTID_")]:
+            monkeypatch.delenv(name)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            run()
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return call
 
 
 @pytest.fixture

@@ -88,6 +88,10 @@ def secrets_in(ended: Ended, env: Mapping[str, str | None]) -> list[str]:
 
 
 Command = Callable[..., Awaitable[Ended]]
+Main = Callable[..., tuple[int, str, str]]
+"""Runs the command line within the test: exit code, standard output, standard error."""
+NOWHERE = "http://127.0.0.1:9"
+"""A port that refuses."""
 
 
 def environment(**changes: str | None) -> dict[str, str]:

@@ -39,6 +39,14 @@ SIGNED = "https://store.example/key.jpg?X-Signature=abcdef#part"
             Exit.REFUSED,
         ),
         (
+            errors.DownloadError("output 0_0_v0", "cannot be written (No space left on device)"),
+            (
+                "download of output 0_0_v0: cannot be written (No space left on device): make "
+                "room, then fetch it with `piktid results JOB`, which costs nothing."
+            ),
+            Exit.REFUSED,
+        ),
+        (
             OSError(28, "No space left on device", "out/0_0_v0.jpg"),
             "Cannot write out/0_0_v0.jpg: No space left on device.",
             Exit.INCOMPLETE,

@@ -10,13 +10,13 @@ import attrs
 import pytest
 from rich.console import Console
 
-from piktid_async import JobResult, Output, Project, UploadedFile, UploadOutcome
-from piktid_async.cli import recolor
+from piktid_async import GarmentRecolor, JobResult, Output, Project, UploadedFile, UploadOutcome
 from piktid_async.cli import run as run_module
-from piktid_async.cli.order import Order
+from piktid_async.cli.order import Inputs, Order
 from piktid_async.cli.progress import Lines
 from piktid_async.cli.report import Report
 from piktid_async.cli.run import Run
+from piktid_async.cli.work import interrupted
 from piktid_async.errors import (
     AuthenticationError,
     DownloadError,
@@ -27,6 +27,7 @@ from piktid_async.errors import (
 )
 from piktid_async.types import Link
 
+WORDS = ("recoloring", "recolored")
 RESULT = JobResult(
     job_id="job-1",
     kind="garment_recolor",
@@ -56,7 +57,7 @@ class ScriptedJob:
             raise self.ends
         return self.ends
 
-    async def download(self, folder: Path, *, overwrite: bool) -> list[Path]:
+    async def download(self, folder: Path, *, overwrite: bool, on_progress: Any) -> list[Path]:
         if self.lost is not None:
             raise self.lost
         return [folder / f"{index}_0_v0.jpg" for index in (0, 1)]
@@ -83,7 +84,11 @@ class ScriptedSession:
 
 def order(tmp_path: Path, jobs: int = 1) -> Order:
     sets = [(Path(f"{job}-front.jpg"), Path(f"{job}-back.jpg")) for job in range(jobs)]
-    return Order(sets=sets, out=tmp_path, text="red")
+    return Order(sets=sets, out=tmp_path, build=build, target="red", words=WORDS)
+
+
+def build(inputs: Inputs) -> GarmentRecolor:
+    return GarmentRecolor(project=inputs.project, images=inputs.images, reference_text="red")
 
 
 async def carry_out(order: Order, *steps: Any) -> Report:
@@ -147,7 +152,7 @@ async def test_a_doubtful_submission_is_looked_for_and_never_repeated(
     async def reconcile() -> Any:
         return next(looks)
 
-    request = order(tmp_path).request("p", ["a"], None)
+    request = build(Inputs("p", ("a",), {}))
     unknown = SubmissionUnknownError(request, "connection reset", Link(reconcile))
     report = await carry_out(order(tmp_path), unknown)
     assert report.jobs[0].job_id == "found"
@@ -162,7 +167,7 @@ async def test_a_submission_that_is_not_found_may_have_been_paid(
     async def reconcile() -> None:
         return None
 
-    request = order(tmp_path).request("p", ["a"], None)
+    request = build(Inputs("p", ("a",), {}))
     unknown = SubmissionUnknownError(request, "connection reset", Link(reconcile))
     report = await carry_out(order(tmp_path), unknown)
     assert (report.code, report.jobs[0].status) == (1, "unknown")
@@ -173,22 +178,20 @@ async def test_a_submission_that_is_not_found_may_have_been_paid(
 def test_a_stopped_run_tells_what_goes_on_and_may_be_paid(tmp_path: Path) -> None:
     report = Run(order(tmp_path, jobs=2), Lines(Console(quiet=True)), service="host").report
     first, second = report.jobs
-    assert recolor._interrupted(report) == "Stopped; no job of this run goes on at the server."
+    assert interrupted(report) == "Stopped; no job of this run goes on at the server."
     first.job_id, first.status = "job-7", "submitted"
     command = f"To have the pictures: piktid results job-7 --out {first.folder}"
-    assert recolor._interrupted(report) == (
+    assert interrupted(report) == (
         f"Stopped; job job-7 goes on at the server and will be paid. {command}"
     )
     second.status = "submitting"
-    assert recolor._interrupted(report) == (
+    assert interrupted(report) == (
         "Stopped; job job-7 and a job of 2 pictures whose answer had not come yet may go on at "
         f"the server and may be paid. {command} "
         'What has no id yet would be in project "piktid-cli": the gallery of the web app shows it.'
     )
     first.status = "completed"
     second.status = "not submitted"
-    assert recolor._interrupted(report) == (
-        f"Stopped; no job of this run goes on at the server. {command}"
-    )
+    assert interrupted(report) == (f"Stopped; no job of this run goes on at the server. {command}")
     report.service = "sandbox"
-    assert recolor._interrupted(report) == "Stopped; the sandbox and its jobs have ended."
+    assert interrupted(report) == "Stopped; the sandbox and its jobs have ended."

@@ -1,0 +1,1 @@
+"""The job commands: one small module for each kind of job."""
