@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import attrs
@@ -38,8 +39,33 @@ class Standing:
     project: str | None
 
 
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """Every product of a journal."""
+
+    rows: tuple[Row, ...]
+    """In the order of their arrival."""
+    paths: dict[str, Path]
+    """Where a content was last read, by its hash."""
+
+
 def peek(path: Path) -> Standing:
     """Read a journal; raises `ConfigurationError` when there is none."""
+    with _opened(path) as journal:
+        journal.load()
+        return _standing(journal)
+
+
+def read_all(path: Path) -> Recorded:
+    """Read every product of a journal; raises `ConfigurationError` when there is none."""
+    with _opened(path) as journal:
+        rows = _all(journal, *State)
+        paths = journal.db.execute("SELECT sha256, path FROM hashes").fetchall()
+    return Recorded(rows=tuple(rows), paths={sha256: Path(name) for sha256, name in paths})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Journal]:
     if not path.is_file():
         raise ConfigurationError(f"there is no journal {path}")
     journal = Journal(path)
@@ -50,8 +76,7 @@ def peek(path: Path) -> Standing:
             if version != SCHEMA_VERSION:
                 raise ConfigurationError(f"{path} is no journal that this version can read")
             journal.db.execute("BEGIN")  # one moment for all that is read
-            journal.load()
-            return _standing(journal)
+            yield journal
     except sqlite3.DatabaseError as error:
         raise ConfigurationError(f"{path} is no journal of a batch: {error}") from error
 
@@ -73,15 +98,15 @@ def _standing(journal: Journal) -> Standing:
             ),
             failed=totals.states[State.FAILED],
         ),
-        doubts=tuple(map(_unanswered, _all(journal))),
+        doubts=tuple(map(_unanswered, _all(journal, State.IN_DOUBT, State.INTENT))),
         service=meta.get("base_url"),
         project=meta.get("project_name") or meta.get("project_id"),
     )
 
 
-def _all(journal: Journal) -> list[Row]:
+def _all(journal: Journal, *states: State) -> list[Row]:
     found: list[Row] = []
-    while rows := journal.page([State.IN_DOUBT, State.INTENT], found[-1].seq if found else 0):
+    while rows := journal.page(states, found[-1].seq if found else 0):
         found += rows
     return found
 

@@ -27,6 +27,7 @@ from piktid_async.sandbox.routes_identities import IdentityRoutes
 from piktid_async.sandbox.routes_images import ImageRoutes
 from piktid_async.sandbox.routes_jobs import JobRoutes
 from piktid_async.sandbox.routes_notifications import NotificationRoutes
+from piktid_async.sandbox.routes_page import PageRoutes
 from piktid_async.sandbox.routes_playground import PlaygroundRoutes
 from piktid_async.sandbox.routes_presets import PresetRoutes
 from piktid_async.sandbox.routes_projects import ProjectRoutes
@@ -39,7 +40,9 @@ from piktid_async.sandbox.storage import Storage
 from piktid_async.sandbox.stream import Streams
 from piktid_async.sandbox.submitting import Desk, Plan
 from piktid_async.sandbox.tokens import TokenBook
+from piktid_async.sandbox.visitors import Visitors
 from piktid_async.sandbox.vtryon import Vtryon
+from piktid_async.sandbox.watching import Watch
 from piktid_async.sandbox.webhooks import WebhookSender
 
 
@@ -58,6 +61,7 @@ class Parts:
     runner: JobRunner
     identities: IdentityBook
     tokens: TokenBook
+    visitors: Visitors
     storage_origin: Origin
     api: Origin
     vtryon: Vtryon
@@ -134,7 +138,8 @@ def build(settings: Settings, faults: Faults, restart: Callable[[], None]) -> Pa
         refresh_life=2 * settings.login_life,
         ledger=ledger,
     )
-    gate = Gate(tokens=tokens)
+    visitors = Visitors()
+    gate = Gate(tokens=tokens, visitors=visitors)
     spool = Spool(ledger)
     vtryon = Vtryon(settings=settings, spool=spool, common=common)
     storage = Storage(
@@ -198,6 +203,17 @@ def build(settings: Settings, faults: Faults, restart: Callable[[], None]) -> Pa
             max_upload_bytes=settings.max_upload_bytes,
         ),
         FaultRoutes(faults),
+        PageRoutes(
+            watch=Watch(
+                account=account,
+                board=board,
+                storage=storage,
+                streams=streams,
+                webhooks=webhooks,
+                faults=faults,
+            ),
+            visitors=visitors,
+        ),
         PresetRoutes(lookup=desk.lookup, ledger=ledger),
         AssetRoutes(account=account, storage=storage),
         ProjectGalleryRoutes(account=account, storage=storage),
@@ -223,6 +239,7 @@ def build(settings: Settings, faults: Faults, restart: Callable[[], None]) -> Pa
         runner=runner,
         identities=identities,
         tokens=tokens,
+        visitors=visitors,
         storage_origin=Origin(
             [web.route("*", "/{key:.*}", storage.handle)],
             common=common,

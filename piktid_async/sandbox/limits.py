@@ -19,11 +19,11 @@ class Limiter:
         limits: SandboxLimits | None,
         faults: Faults,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._limits = limits
         self._faults = faults
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._taken: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def take_request(self, endpoint: str) -> None:

@@ -12,12 +12,13 @@ from piktid_async.sandbox.answers import ApiError, json_answer, refuse
 from piktid_async.sandbox.connections import Connections
 from piktid_async.sandbox.ledger import Ledger
 from piktid_async.sandbox.tokens import TokenBook
+from piktid_async.sandbox.visitors import PAGE_PATHS, Visitors, is_own
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STREAM_PATH = "/notifications/events"
 CONTROL_PATH = "/_sandbox/faults"
-_NO_TOKEN_NEEDED = {"/auth/login", "/auth/refresh", "/download/{token}"}
+_NO_TOKEN_NEEDED = {"/auth/login", "/auth/refresh", "/download/{token}"} | PAGE_PATHS
 
 
 class Traffic:
@@ -81,14 +82,17 @@ class Bookkeeping:
 class Gate:
     """Checks the token, and turns errors into JSON."""
 
-    def __init__(self, *, tokens: TokenBook) -> None:
+    def __init__(self, *, tokens: TokenBook, visitors: Visitors) -> None:
         self._tokens = tokens
+        self._visitors = visitors
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request with the right token through."""
         asked = route(request)
         try:
+            if is_own(request):
+                self._visitors.check(request)
             if asked not in _NO_TOKEN_NEEDED and not self._knows(request, asked):
                 raise refuse(401, "Invalid or missing token")
             return await handler(request)
@@ -98,6 +102,8 @@ class Gate:
             return json_answer({"error": error.reason}, status=error.status)
 
     def _knows(self, request: web.Request, asked: str) -> bool:
+        if asked == CONTROL_PATH and self._visitors.is_page(request):
+            return True
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             # A browser's EventSource cannot set headers, so the stream takes a query too.

@@ -12,7 +12,8 @@ from aiohttp import web
 from piktid_async.sandbox import connections
 from piktid_async.sandbox.answers import Streamed, json_answer
 from piktid_async.sandbox.faults import ANYWHERE, BEFORE, Faults
-from piktid_async.sandbox.middleware import CONTROL_PATH, STREAM_PATH, Handler
+from piktid_async.sandbox.middleware import STREAM_PATH, Handler
+from piktid_async.sandbox.visitors import is_own
 
 # A slow block is sent in so many pieces.
 _PIECES = 8
@@ -38,7 +39,7 @@ class Mishaps:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or let one fault befall it."""
-        if request.path == CONTROL_PATH:
+        if is_own(request):
             return await handler(request)
         # An event stream has faults of its own in place of those that befall an answer.
         names = BEFORE if request.path == STREAM_PATH else ANYWHERE

@@ -92,6 +92,11 @@ class WebhookSender:
         if hook is not None:
             self._hook = Webhook(**hook | {"url": URL(hook["url"])})
 
+    @property
+    def hook(self) -> Webhook | None:
+        """What is registered."""
+        return self._hook
+
     def register(self, url: URL) -> Webhook:
         """Send to this URL from now on, signed with a new secret, and a ping before all else."""
         now = time.time()

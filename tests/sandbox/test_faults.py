@@ -19,7 +19,7 @@ from piktid_async.sandbox.answers import ApiError
 from piktid_async.sandbox.faults import AFTER, BEFORE, OPTIONS, TIMES
 from piktid_async.sandbox.middleware import CONTROL_PATH
 from piktid_async.sandbox.rendering import PLAIN_JPEG
-from piktid_async.sandbox.routes_faults import FaultRoutes
+from piktid_async.sandbox.visitors import Visitors
 
 
 @attrs.frozen
@@ -465,9 +465,7 @@ def test_the_readme_names_every_option():
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} <= set(OPTIONS)
 
 
-async def test_faults_are_set_from_this_machine_only():
-    routes = FaultRoutes(Faults())
-    for ask_for in (routes.show, routes.change):
-        stranger = make_mocked_request("PUT", CONTROL_PATH).clone(remote="192.0.2.1")
-        with pytest.raises(ApiError, match="403"):
-            await ask_for(stranger)
+def test_faults_are_set_from_this_machine_only():
+    stranger = make_mocked_request("PUT", CONTROL_PATH).clone(remote="192.0.2.1")
+    with pytest.raises(ApiError, match="403"):
+        Visitors().check(stranger)
