@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, Python >= 3.11 and make:
 #   make demo    recolor sample photos on the local sandbox and leave a before/after page
 #   make test    run all tests
-# The rest: make lint | types | wheel-test | coverage | clean.  Another Python: make test PYTHON=python3.13
+# The rest: make lint | types | wheel-test | coverage | bench | clean.  Another Python: make test PYTHON=python3.13
 
 .SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(OLD_ENOUGH)' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help demo test lint format types wheel-test coverage clean
+.PHONY: help demo test lint format types wheel-test coverage bench clean
 
 help:
 	@sed -n '2,4s/^# //p' Makefile
@@ -46,6 +46,10 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest -q $(ARGS)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
+
+# Everything in about 25 minutes, on a machine that has nothing else to do; AREA="stream acks" for some of it.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.bench $(AREA) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist demo-output .coverage .coverage.* .hypothesis \

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import sys
 
 
@@ -16,6 +14,10 @@ def main() -> None:
 
 
 def _run() -> None:
+    # Here, and not above, so that Ctrl-C while they are loaded ends it as calmly as later.
+    import importlib.util
+    import io
+
     missing = [name for name in ("typer", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

@@ -15,7 +15,7 @@ from piktid_async.types import NoteId
 
 _log = logging.getLogger("piktid_async.acks")
 
-WORKERS = 16
+WORKERS = 32
 LIMIT = 65_536
 """Pending at most. One too many is dropped: the service replays it, and it is tried again."""
 ATTEMPTS = 10
@@ -53,17 +53,21 @@ class Acknowledger:
         """Queue acknowledgements; one that is pending already is not doubled."""
         if self._closed:
             return  # they will be replayed, and acknowledged then
+        left = 0
         for note_id in note_ids:
             if note_id in self._attempts:
                 continue
             if len(self._attempts) >= LIMIT:
-                _log.warning("%d acknowledgements are pending; %s is left", LIMIT, note_id)
+                left += 1
                 continue
             self._attempts[note_id] = 0
-            self._idle.clear()
             self._queue.put_nowait(note_id)
-            if len(self._workers) < min(WORKERS, len(self._attempts)):
-                self._workers.add(self._loop.create_task(self._work(), name="piktid ack"))
+        if left:
+            _log.warning("%d acknowledgements are pending; %d more are left", LIMIT, left)
+        if self._attempts:
+            self._idle.clear()
+        while len(self._workers) < min(WORKERS, len(self._attempts)):
+            self._workers.add(self._loop.create_task(self._work(), name="piktid ack"))
 
     async def acknowledge(self, note_id: NoteId) -> None:
         """Delete one now, repeating as for any call, and raise if it cannot be done."""

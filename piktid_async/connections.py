@@ -30,6 +30,8 @@ T = TypeVar("T")
 C = TypeVar("C", bound="LoopConnections")
 
 RETRY = Backoff(base=0.5, cap=20.0)
+LOOK_AGAIN = 0.1
+"""Seconds after which a task that is to end, and has not, is looked at again."""
 
 
 class LoopConnections:
@@ -104,9 +106,14 @@ class LoopConnections:
 async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait for their end; the loop, at its own end, may have done so before."""
     chosen = list(tasks)
-    for task in chosen:
-        if not task.cancelling():  # a second time would interrupt how they end
-            task.cancel()
+    running = set(chosen)
+    while running:
+        for task in running:
+            if not task.cancelling():  # a second time would interrupt how they end
+                task.cancel()
+        # A time limit within the task that is just over counts as a cancellation as well, until it
+        # is taken back: so look again.
+        _, running = await asyncio.wait(running, timeout=LOOK_AGAIN)
     await asyncio.gather(*chosen, return_exceptions=True)
 
 

@@ -338,7 +338,7 @@ class ResponseFormatError(PiktidError):
 class EventTooLargeError(ResponseFormatError):
     """An event passed the decoder's bound and was left out; the decoder goes on behind it."""
 
-    events: tuple[ServerSentEvent, ...] = attrs.field(default=(), repr=False)
+    events: tuple[bytes | ServerSentEvent, ...] = attrs.field(default=(), repr=False)
     """The events of the same chunk that were within the bound."""
 
 

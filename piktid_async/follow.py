@@ -19,7 +19,6 @@ from piktid_async.errors import (
     SessionClosedError,
 )
 from piktid_async.protocol import endpoints
-from piktid_async.protocol.feed import Synced
 from piktid_async.protocol.progress import Patience, Tracker
 
 if TYPE_CHECKING:
@@ -126,12 +125,12 @@ class Follower:
     def _take(self, signal: stream.Signal) -> None:
         match signal:
             case stream.Batch(items):
-                now = self._clock()
-                for item in items:
-                    if isinstance(item, Synced):
-                        self._resync()
-                    else:
-                        self._runtime.dispatcher.receive(item, now)
+                dispatcher = self._runtime.dispatcher
+                for reason in dispatcher.take(items, self._clock()):
+                    _log.warning("an event was left out: %s", reason)
+                if dispatcher.synced():
+                    self._synced = True
+                    self._news.set()
             case stream.Opened():
                 self.state = "live"
                 self._synced = False

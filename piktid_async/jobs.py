@@ -171,10 +171,12 @@ class Job:
         """Yield the job's notifications, from the first that was seen, until the job ends."""
         seen = 0
         while True:
-            while seen < len(self._tracker.log or ()):
-                assert self._tracker.log is not None
-                seen += 1
-                yield publish(self._runtime, self._tracker.log[seen - 1])
+            fresh = self._tracker.log(seen)
+            seen += len(fresh)
+            for wire in fresh:
+                yield publish(self._runtime, wire)
+            if fresh:
+                continue  # more may have come while the caller was busy with these
             if self.done:
                 await self._end()
                 return

@@ -42,8 +42,11 @@ def create(part: Path) -> BinaryIO:
     """Create a file anew; a link of that name is not followed."""
     # Not in a thread: if the waiter is cancelled, the thread may make the file all the same,
     # after it was looked for and removed.
-    part.unlink(missing_ok=True)
-    return part.open("xb")
+    try:
+        return part.open("xb")
+    except FileExistsError:
+        part.unlink()
+        return part.open("xb")
 
 
 def synchronise(file: BinaryIO) -> None:

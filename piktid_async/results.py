@@ -9,10 +9,8 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
 
 import attrs
-from aiofiles.threadpool import wrap
 
 from piktid_async import archives
 from piktid_async.connections import Connected, LoopConnections
@@ -25,11 +23,12 @@ from piktid_async.errors import (
 )
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
-from piktid_async.placing import checked_path, create, make_folder, place, replace, synchronise
+from piktid_async.placing import checked_path, create, make_folder, place, replace
 from piktid_async.transport.base import Incoming
+from piktid_async.writing import Writing
 
 BLOCK = 1 << 20
-"""Bytes gathered before they are written: each write is a hop to a thread."""
+"""Bytes of two files that are compared at once."""
 MAX_IMAGE = 512 << 20
 """Bytes; more than any image of 7000 pixels."""
 MAX_ZIP = 64 << 30
@@ -63,12 +62,6 @@ class Download:
     max_bytes: int
     is_zip: bool = False
     on_received: Callable[[int, int | None], None] | None = None
-
-
-class Write(Protocol):
-    """Append to a file; with the last bytes, see to it that they are on the disk."""
-
-    async def __call__(self, data: bytes, *, last: bool = False) -> None: ...
 
 
 async def save_output(runtime: Connected, output: Output, path: str | PathLike[str]) -> Path:
@@ -159,47 +152,34 @@ async def _write(incoming: Incoming, download: Download, part: Path) -> bytes:
     """Write what comes to a file and return its first bytes."""
     _check_size(download, incoming.size or 0)
     received = 0
-    gathered = bytearray()
     head = b""
-    async with _created(download, part) as write:
+    async with _created(download, part) as writing:
         _tell(download, 0, incoming)
         async for block in incoming.blocks():
             received += len(block)
             _check_size(download, received)
             if len(head) < HEAD:
                 head = (head + block)[:HEAD]
-            gathered += block
-            if len(gathered) >= BLOCK:
-                await write(bytes(gathered))
-                gathered.clear()
+            with disk(download.label):
+                await writing.add(block)
             _tell(download, received, incoming)
-        await write(bytes(gathered), last=True)
-    if incoming.size is not None and received != incoming.size:
-        raise ConnectionFailedError(download.label, "the answer broke off")
+        if incoming.size is not None and received != incoming.size:
+            raise ConnectionFailedError(download.label, "the answer broke off")
+        with disk(download.label):
+            await writing.finish()
     return head
 
 
 @contextlib.asynccontextmanager
-async def _created(download: Download, part: Path) -> AsyncIterator[Write]:
+async def _created(download: Download, part: Path) -> AsyncIterator[Writing]:
     """Create the part file and give what writes to it, in a thread."""
     with disk(download.label):
-        file = create(part)
-    in_thread = wrap(file)
-    loop = asyncio.get_running_loop()
-
-    async def write(data: bytes, *, last: bool = False) -> None:
-        with disk(download.label):
-            await in_thread.write(data)
-            if last:
-                await loop.run_in_executor(None, synchronise, file)
-
+        writing = Writing(create(part))
     try:
-        yield write
+        yield writing
     finally:
-        closing = loop.run_in_executor(None, file.close)
         with disk(download.label):
-            # Shielded: cancelled before its thread begins, it would leave the file open.
-            await asyncio.shield(closing)
+            await writing.aclose()
 
 
 @contextlib.contextmanager

@@ -103,9 +103,9 @@ class Runtime:
     def pump(self) -> None:
         """Carry everything that the dispatcher has decided to where it goes."""
         dispatcher, found = self.dispatcher, self._loops.here()
-        for tracker in dispatcher.changed():
-            self.waiters.wake(tracker)
+        self.waiters.wake(dispatcher.changed())
         for tracker in dispatcher.ended():
+            self.waiters.end(tracker)
             self.coordinator.ended(tracker.job_id)
         if dispatcher.strangers_ended():
             self.coordinator.room()

@@ -17,19 +17,24 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from piktid_async import stream
 from piktid_async.connections import stop
-from piktid_async.coordination.base import Inbox, Page
-from piktid_async.errors import ConnectionFailedError, NotFoundError, PiktidError
+from piktid_async.coordination.base import Inbox, Item, Page
+from piktid_async.errors import (
+    ConnectionFailedError,
+    NotFoundError,
+    PiktidError,
+    ResponseFormatError,
+)
 from piktid_async.models.jobs import TERMINAL
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.backoff import Backoff
-from piktid_async.protocol.feed import SYNCED
+from piktid_async.protocol.feed import SYNCED, Arrival, read_arrival
 from piktid_async.stream import Batch, Lost, Opened, Signal
 from piktid_async.transport.base import Transport
 from piktid_async.transport.retrying import Caller
@@ -160,12 +165,22 @@ async def _write_down(
 async def _written(inbox: Inbox, epoch: int, signal: Signal) -> bool:
     match signal:
         case Batch(items):
-            return await inbox.deliver(epoch, items)
+            return await inbox.deliver(epoch, _read(items))
         case Opened():
             return await inbox.show(epoch, live=True)
         case Lost(error):
             _log.info("the event stream was lost: %s", error or "closed by the server")
             return await inbox.show(epoch, live=False)
+
+
+def _read(arrivals: Iterable[Arrival]) -> list[Item]:
+    items: list[Item] = []
+    for arrival in arrivals:
+        try:
+            items.append(read_arrival(arrival))
+        except ResponseFormatError as error:
+            _log.warning("an event was left out: %s", error.reason)
+    return items
 
 
 async def _within(seconds: float, work: Callable[[], Awaitable[T]]) -> T:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -15,15 +15,13 @@ from piktid_async.errors import (
     ConnectionFailedError,
     EventTooLargeError,
     PiktidError,
-    ResponseFormatError,
 )
-from piktid_async.models.notifications import WireNotification
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.backoff import Backoff
-from piktid_async.protocol.feed import Synced, read_event
+from piktid_async.protocol.feed import Arrival
 from piktid_async.protocol.reconnect import Connect, GiveUp, Reconnect, WaitUntil
-from piktid_async.protocol.sse import Decoder, ServerSentEvent
+from piktid_async.protocol.sse import Decoder
 from piktid_async.transport.base import Transport
 
 _log = logging.getLogger("piktid_async.stream")
@@ -40,7 +38,8 @@ class Opened:
 class Batch:
     """What one chunk of bytes held."""
 
-    items: list[WireNotification | Synced]
+    # Texts hold signed URLs.
+    items: Sequence[Arrival] = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -79,8 +78,8 @@ async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenera
                 decoder = Decoder()
                 async for chunk in chunks:
                     machine.heard(clock())
-                    if batch := read_batch(decoder, chunk):
-                        yield Batch(batch)
+                    if items := decoded(decoder, chunk):
+                        yield Batch(items)
         except PiktidError as error:
             lost = error
         except Exception as error:
@@ -91,20 +90,10 @@ async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenera
         yield Lost(lost)
 
 
-def read_batch(decoder: Decoder, chunk: bytes) -> list[WireNotification | Synced]:
-    """Decode a chunk; what is no notification is logged, and left for the service to keep."""
-    items: list[WireNotification | Synced] = []
-    for event in _decoded(decoder, chunk):
-        try:
-            items.append(read_event(event))
-        except ResponseFormatError as error:
-            _log.warning("an event was left out: %s", error.reason)
-    return items
-
-
-def _decoded(decoder: Decoder, chunk: bytes) -> list[ServerSentEvent]:
+def decoded(decoder: Decoder, chunk: bytes) -> Sequence[Arrival]:
+    """Return the events of a chunk, unread; what is too long for one is logged and left out."""
     try:
-        return decoder.feed(chunk)
+        return decoder.read(chunk)
     except EventTooLargeError as error:
         _log.warning("an event was left out: %s", error.reason)
-        return list(error.events)
+        return error.events

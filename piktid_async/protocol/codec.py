@@ -1,8 +1,9 @@
-"""JSON to models: the one cattrs converter, strict where cattrs would coerce in silence."""
+"""JSON to models: the cattrs converters, strict where cattrs would coerce in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import GenericAlias
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -51,11 +52,20 @@ T = TypeVar("T")
 def structure(call: str, value: Json, kind: type[T], *, path: str = "$") -> T:
     """Build a model; raise `ResponseFormatError` with the path of what does not fit."""
     try:
-        return _converter.structure(value, kind)
+        return _quick.structure(value, kind)
+    except Exception:  # whatever a hook raised
+        paths = _misfits(value, kind, path)
+    raise ResponseFormatError(call, paths)
+
+
+def _misfits(value: Json, kind: type, path: str) -> str:
+    """Build it again, slowly, to find out what does not fit, and where."""
+    try:
+        _careful.structure(value, kind)
     except Exception as error:
-        # cattrs raises groups of whatever a hook raised; the paths are the useful part.
-        paths = "; ".join(transform_error(error, path=path)[:5])
-        raise ResponseFormatError(call, paths) from None
+        # cattrs raises groups; the paths are the useful part.
+        return "; ".join(transform_error(error, path=path)[:5])
+    raise AssertionError(f"{kind} fits after all")
 
 
 def notification(wire: WireNotification) -> Notification:
@@ -219,37 +229,48 @@ _PLACE: dict[str, Any] = {
     name: override(struct_hook=_index) for name in ("image_index", "group_index", "version")
 }
 
-# What any edition of the reference leaves out or sends as null takes its default. Inner classes
-# come before those that hold them. The hooks are for fields that hold JSON of any shape.
-_TOLERANT: tuple[tuple[type, dict[str, Callable[[Any, Any], Any]]], ...] = (
-    (Identity, {"image_description": _MAPPING, "face_metadata": _MAPPING}),
-    (IdentityStatus, {}),
-    (MetadataUpdate, {"image_description": _MAPPING}),
-    (PovImage, {}),
-    (PovUpload, {}),
-    (Promotion, {}),
-    (JobSummary, {"images": _no_rows}),
-    (ProjectSummary, {"images": _no_rows}),
-    (Asset, dict.fromkeys(("styling_note", "detected", "dimensions"), _as_it_is)),
-    (UsagePeriod, {}),
-    (CreditUsage, {}),
-    (GroupMember, {}),
-    (GroupUsage, {"summary_by_user": _as_it_is}),
-    (ApiToken, {}),
-    (TokenInfo, {}),
-    (Profile, {}),
-    (TokenPair, {}),
-    (PresetCategory, {}),
-    (Preset, {"instruction_data": _MAPPING}),
-    (PresetSuggestion, {"instruction_data": _MAPPING}),
-    (CategoryCopy, {}),
-)
+_STRICT: dict[type, dict[str, Any]] = {
+    Output: {"saver": override(omit=True), **_PLACE},
+    ImageResult: _PLACE,
+    JobResult: {
+        "summary": override(struct_hook=_MAPPING),
+        "attachments": override(omit=True),
+        "identities": override(omit=True),
+        "unreadable": override(omit=True),
+    },
+}
+
+# What any edition of the reference leaves out or sends as null takes its default. The hooks are for
+# fields that hold JSON of any shape.
+_TOLERANT: dict[type, dict[str, Callable[[Any, Any], Any]]] = {
+    Identity: {"image_description": _MAPPING, "face_metadata": _MAPPING},
+    IdentityStatus: {},
+    MetadataUpdate: {"image_description": _MAPPING},
+    PovImage: {},
+    PovUpload: {},
+    Promotion: {},
+    JobSummary: {"images": _no_rows},
+    ProjectSummary: {"images": _no_rows},
+    Asset: dict.fromkeys(("styling_note", "detected", "dimensions"), _as_it_is),
+    UsagePeriod: {},
+    CreditUsage: {},
+    GroupMember: {},
+    GroupUsage: {"summary_by_user": _as_it_is},
+    ApiToken: {},
+    TokenInfo: {},
+    Profile: {},
+    TokenPair: {},
+    PresetCategory: {},
+    Preset: {"instruction_data": _MAPPING},
+    PresetSuggestion: {"instruction_data": _MAPPING},
+    CategoryCopy: {},
+}
 
 
-def _tolerant(
-    converter: Converter, kind: type, hooks: dict[str, Callable[[Any, Any], Any]]
-) -> Callable[[Any, Any], Any]:
-    overrides: dict[str, Any] = {name: override(struct_hook=each) for name, each in hooks.items()}
+def _tolerant(converter: Converter, kind: type) -> Callable[[Any, Any], Any]:
+    overrides: dict[str, Any] = {
+        name: override(struct_hook=each) for name, each in _TOLERANT[kind].items()
+    }
     build: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
 
     def structure(value: Any, _: Any) -> Any:
@@ -263,45 +284,35 @@ def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-def _tuple_of_list(kind: Any) -> Callable[[Any, Any], Any]:
+def _tuple_of_list(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
     # cattrs would make ('a', 'b') of "ab", and the keys of an object.
     items: Any = GenericAlias(list, get_args(kind)[0])
 
     def check(value: Any, _: Any) -> Any:
         if type(value) is not list:
             raise TypeError(f"list expected, {type(value).__name__} found")
-        return tuple(_converter.structure(value, items))
+        return tuple(converter.structure(value, items))
 
     return check
 
 
-def _build() -> Converter:
-    converter = Converter()
+def _converter(*, careful: bool) -> Converter:
+    """Return a converter, which makes the code for a class when it first meets it."""
+    converter = Converter(detailed_validation=careful)
     converter.register_structure_hook(str, _exactly(str))
     converter.register_structure_hook(int, _exactly(int))
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(float, _exactly(float, int))
-    converter.register_structure_hook_factory(_is_tuple, _tuple_of_list)
-    converter.register_structure_hook(
-        Output, make_dict_structure_fn(Output, converter, saver=override(omit=True), **_PLACE)
+    converter.register_structure_hook_factory(_is_tuple, partial(_tuple_of_list, converter))
+    converter.register_structure_hook_factory(
+        _TOLERANT.__contains__, lambda kind: _tolerant(converter, kind)
     )
-    converter.register_structure_hook(
-        ImageResult, make_dict_structure_fn(ImageResult, converter, **_PLACE)
+    converter.register_structure_hook_factory(
+        _STRICT.__contains__, lambda kind: make_dict_structure_fn(kind, converter, **_STRICT[kind])
     )
-    converter.register_structure_hook(
-        JobResult,
-        make_dict_structure_fn(
-            JobResult,
-            converter,
-            summary=override(struct_hook=_exactly(dict)),
-            attachments=override(omit=True),
-            identities=override(omit=True),
-            unreadable=override(omit=True),
-        ),
-    )
-    for kind, hooks in _TOLERANT:
-        converter.register_structure_hook(kind, _tolerant(converter, kind, hooks))
     return converter
 
 
-_converter = _build()
+_quick = _converter(careful=False)
+_careful = _converter(careful=True)
+"""Says where the fault is; takes twice as long."""

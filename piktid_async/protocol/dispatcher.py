@@ -7,6 +7,10 @@ comes of it is drained by the shell: `changed()` jobs to wake, `ended()` ones, `
 feeds, `acks()` to delete at the service, `stale()` jobs whose status must be read. A drain hands
 each thing out once.
 
+Streams come through `take`, a chunk at a time. Nearly every event is a new one, of a job that is
+followed, while no feed is open: that is settled on the parsed text, and nothing is built of it.
+Whatever is not so plain goes through `receive`.
+
 Ownership: a notification belongs to this session if its job was adopted. Others are never
 deleted. They are kept for a while in the backlog, since the answer to a submission may come
 after the first events of its job (`adopt` then takes them out), and since a feed that is opened
@@ -29,15 +33,19 @@ more than `CLOSED_LIMIT` ended jobs the oldest is foreign from then on.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import attrs
+import orjson
 
+from piktid_async.errors import ResponseFormatError
 from piktid_async.models.jobs import TERMINAL
 from piktid_async.models.notifications import AckMode, WireNotification
+from piktid_async.protocol.feed import Arrival, Synced, read_arrival
 from piktid_async.protocol.loans import Loans, Outcome
+from piktid_async.protocol.parsing import LIST, SHORT, is_modest
 from piktid_async.protocol.progress import Patience, Tracker, TrackerKey
 from piktid_async.protocol.seen import States
 from piktid_async.types import NoteId
@@ -85,7 +93,9 @@ class Dispatcher:
         self._open: dict[TrackerKey, Tracker] = {}
         self._ended_held: WeakValueDictionary[TrackerKey, Tracker] = WeakValueDictionary()
         self._closed: OrderedDict[TrackerKey, None] = OrderedDict()
-        self._seen: States = States(HANDLED)
+        # What most of them end in.
+        self._done = HANDLED if ack == "handled" else KEPT
+        self._seen: States = States(self._done)
         self._loans = Loans()
         self._backlog: OrderedDict[NoteId, WireNotification] = OrderedDict()
         self._feeds: list[Subscription] = []
@@ -94,8 +104,71 @@ class Dispatcher:
         self._deliveries: list[tuple[Subscription, WireNotification]] = []
         self._acks: list[NoteId] = []
         self._strangers_ended = False
+        self._synced = False
+        self._conversing = False
 
     # What goes in
+
+    def take(self, arrivals: Iterable[Arrival], now: float) -> list[str]:
+        """Take in what a stream has told; return why some of it was left out."""
+        left_out: list[str] = []
+        fresh: list[int] = []
+        highest, due = self._seen.highest, now + self.patience.first
+        # Of a conversation, more than the job's id tells whose an image is.
+        images = not self._conversing
+        jobs: dict[Any, Tracker] = {} if self._feeds else self._open
+        changed = self._changed
+        loads: Callable[[Any], Any] = orjson.loads
+        text: Any
+        for text in arrivals:
+            # All in one piece: a call, or a look at what need not be known, would double its cost.
+            try:
+                value = loads(text)
+                name, number, data = value["name"], value["id"], value["data"]
+                tracker = jobs[data["id_task"]]
+            except (KeyError, TypeError, ValueError):
+                pass  # it is read with more care below, as is what is no text
+            else:
+                if (
+                    (name == "batch_edit" or (name == "image_result" and images))
+                    and type(number) is int
+                    and number > highest
+                    and ((len(text) <= SHORT and LIST not in text) or is_modest(text))
+                ):
+                    fresh.append(number)
+                    highest = number
+                    if tracker.kept is None:
+                        tracker.kept = [text]
+                    else:
+                        tracker.kept.append(text)
+                    tracker.checks, tracker.check_at = 0, due
+                    changed[tracker] = None
+                    if name == "batch_edit" and tracker.counted(data):
+                        self._touch(tracker)
+                    continue
+            self._settle_fresh(fresh)
+            try:
+                self._take_one(read_arrival(text), now)
+            except ResponseFormatError as error:
+                left_out.append(error.reason)
+            highest = self._seen.highest
+        self._settle_fresh(fresh)
+        return left_out
+
+    def _take_one(self, item: WireNotification | Synced, now: float) -> None:
+        if isinstance(item, Synced):
+            self._synced = True
+            self.resync(now)
+        else:
+            self.receive(item, now)
+
+    def _settle_fresh(self, numbers: list[int]) -> None:
+        """Settle notifications of open jobs that no feed has asked for; empty the list."""
+        self._seen.extend(numbers)
+        if self._done == HANDLED:
+            self._acks += numbers
+        numbers.clear()
+        self._forget()
 
     def receive(self, wire: WireNotification, now: float) -> None:
         """Take in one arrival of a notification."""
@@ -120,8 +193,7 @@ class Dispatcher:
             self._deliveries += [(feed, wire) for feed in takers]
         else:
             self._settle(wire, owned=owned, otherwise=HELD)
-        if len(self._seen) > self._seen_limit:
-            self._forget()
+        self._forget()
 
     def adopt(self, tracker: Tracker, now: float) -> Tracker:
         """Follow a job from now on; return the tracker that counts, an older one if there is."""
@@ -223,6 +295,11 @@ class Dispatcher:
         out, self._strangers_ended = self._strangers_ended, False
         return out
 
+    def synced(self) -> bool:
+        """Tell, once, whether the backfill is over, and every open job stale."""
+        out, self._synced = self._synced, False
+        return out
+
     def stale(self, now: float) -> list[Tracker]:
         """Hand out the open jobs whose status must be read; each once until it was."""
         due = [tracker for tracker in self._open.values() if tracker.check_at <= now]
@@ -287,6 +364,7 @@ class Dispatcher:
     def _seat(self, tracker: Tracker) -> None:
         """Let a tracker have the notifications of its key, with those that came early."""
         self._open[tracker.key] = tracker
+        self._conversing |= isinstance(tracker.key, tuple)
         self._closed.pop(tracker.key, None)
         early = [wire for wire in self._backlog.values() if self._find(wire) is tracker]
         for wire in early:
@@ -364,8 +442,11 @@ class Dispatcher:
                 del self._seen[dropped.id]
 
     def _forget(self) -> None:
-        """Forget the oldest tenth of what was seen, except what feeds still work on."""
-        self._seen.forget(keep=lambda each, state: state == LENT or each in self._backlog)
+        """Of too many, forget the oldest tenth, except what feeds still work on."""
+        while (count := len(self._seen)) > self._seen_limit:
+            self._seen.forget(keep=lambda each, state: state == LENT or each in self._backlog)
+            if len(self._seen) == count:
+                break
 
 
 def _ends_its_job(wire: WireNotification) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from piktid_async.errors import ResponseFormatError
 from piktid_async.models.notifications import WireNotification
@@ -15,6 +15,9 @@ class Synced:
 
 
 SYNCED: Final = Synced()
+
+Arrival: TypeAlias = bytes | ServerSentEvent | WireNotification | Synced
+"""What a stream tells, read or not: nearly all of it is the bare data of one notification."""
 
 PING: Final = "ping"
 """Name of the notification that is sent when a webhook is registered."""
@@ -32,6 +35,13 @@ def read_event(event: ServerSentEvent) -> WireNotification | Synced:
     if event.event == "backfill_complete":
         return SYNCED
     return read_notification(event.data)
+
+
+def read_arrival(arrival: Arrival) -> WireNotification | Synced:
+    """Turn whatever a stream tells into a notification; raise `ResponseFormatError` as above."""
+    if isinstance(arrival, bytes):
+        return read_notification(arrival)
+    return read_event(arrival) if isinstance(arrival, ServerSentEvent) else arrival
 
 
 def read_webhook(body: bytes) -> WireNotification:
@@ -52,6 +62,9 @@ def read_webhook(body: bytes) -> WireNotification:
 
 def read_notification(text: str | bytes) -> WireNotification:
     """Check the outer shape of one notification and find its job."""
+    if isinstance(text, bytes):
+        # As the standard reads a stream: what is no UTF-8 becomes U+FFFD.
+        text = text.decode("utf-8", "replace")
     return notification_of(parsed("notification", text))
 
 

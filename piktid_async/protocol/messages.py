@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Reader(Protocol):
     """One pass over a source's bytes."""
 
-    async def read(self) -> bytes:
-        """Return the next block; b"" when there is no more."""
+    async def read(self) -> bytes | bytearray:
+        """Return the next block, which nobody changes any more; b"" when there is no more."""
 
     def close(self) -> None:
         """Let go of the source. Must not wait: the answer may have come already."""
@@ -89,6 +89,8 @@ class Request:
     """Sent in place of `json`."""
     replayable: bool = False
     """Whether sending it twice does no harm. Submitting a job is not: it costs credits."""
+    beside: bool = False
+    """Sent over connections of its own, for what comes in masses and nobody waits for."""
     probe: Probe | None = attrs.field(default=None, repr=False, eq=False)
     """For who must know what became of it, even when no answer and no error tells."""
 

@@ -13,6 +13,10 @@ MAX_VALUES: Final = 1_000_000
 """Values in one text. Each takes some hundred bytes of memory, and two of the text."""
 
 _Text = bytes | str
+# As a number, which is looked for many times faster than a byte string of one.
+LIST: Final = ord("[")
+SHORT: Final = 5 * DEEPEST
+"""Bytes in which objects cannot be too deep: one in another takes five more at least, `{"":}`."""
 
 
 def parsed(call: str, text: _Text) -> Json:
@@ -30,6 +34,13 @@ def parsed(call: str, text: _Text) -> Json:
     if _count(text, "[{") > DEEPEST and _deeper(value, DEEPEST):
         raise ResponseFormatError(call, f"more than {DEEPEST} lists or objects in one another")
     return value
+
+
+def is_modest(text: bytes) -> bool:
+    """Return whether a text is certainly within the bounds; as good as free for a short one."""
+    if len(text) <= SHORT and LIST not in text:
+        return True
+    return len(text) <= MAX_VALUES and text.count(b"{") + text.count(b"[") <= DEEPEST
 
 
 def _count(text: _Text, marks: str) -> int:

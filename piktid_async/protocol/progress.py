@@ -12,7 +12,8 @@ When a job has ended is the one rule that differs between kinds of jobs: those n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import ClassVar, TypeAlias
 
 import attrs
@@ -28,6 +29,7 @@ from piktid_async.models.jobs import (
 )
 from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol import codec
+from piktid_async.protocol.feed import read_notification
 from piktid_async.types import Json, redact_text
 
 ENDS_BY_STATUS = frozenset(
@@ -57,13 +59,22 @@ class Patience:
         return float(min(self.first * 2 ** min(checks, 16), self.longest))
 
 
+class _Known:
+    """What somebody has looked at."""
+
+    __slots__ = ("looked", "outputs")
+
+    def __init__(self) -> None:
+        self.looked = 0
+        self.outputs: dict[OutputKey, Output] = {}
+
+
 class Tracker:
     """The picture of one job."""
 
     __slots__ = (
         "__weakref__",
         "_known",
-        "_looked",
         "_promised",
         "check_at",
         "checks",
@@ -71,8 +82,8 @@ class Tracker:
         "failure",
         "invisible_until",
         "job_id",
+        "kept",
         "kind",
-        "log",
         "processed",
         "status",
         "total",
@@ -97,10 +108,12 @@ class Tracker:
         """Until when a 404 only means "not yet"."""
         self.check_at: float = 0.0
         self.checks: int = 0
-        self.log: list[WireNotification] | None = None
-        """Every notification taken in, in order of arrival."""
-        self._known: dict[OutputKey, Output] = {}
-        self._looked = 0
+        self.kept: list[bytes | WireNotification] | None = None
+        """The notifications taken in, in order of arrival: as texts, where that is how they came.
+
+        Those cost a fifth of what can be read in them, and no collector goes through them.
+        """
+        self._known: _Known | None = None
 
     @property
     def key(self) -> TrackerKey:
@@ -135,20 +148,32 @@ class Tracker:
         # Counts do not tell versions apart.
         return self.processed > len({key[:2] for key in self._look()})
 
+    def log(self, start: int = 0) -> list[WireNotification]:
+        """Read the notifications taken in, from one on."""
+        return [_read(each) for each in (self.kept or ())[start:]]
+
+    def counted(self, data: Mapping[str, Json]) -> bool:
+        """Take in what a `batch_edit` holds; return whether it is the end."""
+        get = data.get
+        # Most of them only count on.
+        if get("status") == self.status and self._promised and "error_message" not in data:
+            processed = get("processed_images")
+            if type(processed) is int and processed > self.processed:
+                self.processed = processed
+            return False
+        self._merge(
+            get("status"), get("processed_images"), get("total_images"), get("error_message")
+        )
+        return self.ended
+
     def notified(self, wire: WireNotification) -> None:
         """Take in one notification."""
-        if self.log is None:
-            self.log = []
-        self.log.append(wire)
+        if self.kept is None:
+            self.kept = []
+        self.kept.append(wire)
         self.checks = 0
         if wire.name == "batch_edit":
-            data = wire.data
-            self._merge(
-                data.get("status"),
-                data.get("processed_images"),
-                data.get("total_images"),
-                data.get("error_message"),
-            )
+            self.counted(wire.data)
 
     def status_read(self, status: JobStatus, now: float, patience: Patience) -> None:
         """Take in the answer of a status call."""
@@ -202,13 +227,14 @@ class Tracker:
 
     def _look(self) -> dict[OutputKey, Output]:
         """Return the settled outputs; an event is read once, when somebody first looks."""
-        log = self.log or []
-        for wire in log[self._looked :]:
+        known = self._known = self._known or _Known()
+        fresh = self.log(known.looked)
+        known.looked += len(fresh)
+        for wire in fresh:
             output = codec.output_from_event(wire) if wire.name == "image_result" else None
             if output is not None and output.status in SETTLED:
-                self._known.setdefault(output.key, output)
-        self._looked = len(log)
-        return self._known
+                known.outputs.setdefault(output.key, output)
+        return known.outputs
 
     def _merge(self, status: Json, processed: Json, total: Json, error: Json) -> None:
         # Not isinstance: True is no count.
@@ -219,7 +245,12 @@ class Tracker:
         if isinstance(error, str) and error:
             self.error_message = redact_text(error)
         if isinstance(status, str) and _rank(status) >= _rank(self.status) and not self.ended:
-            self.status = status
+            # Few words, said of many jobs.
+            self.status = intern(status)
+
+
+def _read(kept: bytes | WireNotification) -> WireNotification:
+    return kept if isinstance(kept, WireNotification) else read_notification(kept)
 
 
 def _rank(status: str) -> int:

@@ -23,6 +23,8 @@ class States:
     def __init__(self, usual: int) -> None:
         self._usual = usual
         self._numbers = array("q")
+        self.highest: int = -_LARGEST
+        """No number above it has been seen."""
         self._others: dict[NoteId, int] = {}
 
     def __len__(self) -> int:
@@ -32,6 +34,8 @@ class States:
         return self.get(note_id) is not None
 
     def __setitem__(self, note_id: NoteId, state: int) -> None:
+        if isinstance(note_id, int) and note_id > self.highest:
+            self.highest = note_id
         if state != self._usual or not _fits(note_id):
             self._drop(note_id)
             self._others[note_id] = state
@@ -43,6 +47,15 @@ class States:
     def __delitem__(self, note_id: NoteId) -> None:
         if self._others.pop(note_id, None) is None:
             self._drop(note_id)
+
+    def extend(self, numbers: list[int]) -> None:
+        """Put numbers above `highest`, in rising order, into the usual state."""
+        if numbers and numbers[-1] <= _LARGEST:
+            self._numbers.extend(numbers)
+            self.highest = numbers[-1]
+        else:
+            for number in numbers:
+                self[number] = self._usual
 
     def get(self, note_id: NoteId) -> int | None:
         """Return the state; None for one that was never seen, or is forgotten."""

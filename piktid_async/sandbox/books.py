@@ -32,6 +32,10 @@ class JobFacts:
     failed: int
     credits_used: float
     error_message: str | None
+    created: float
+    """When it was taken, in seconds since the epoch."""
+    updated: float
+    """When it changed last; of a job that nobody touches again, when it ended."""
 
 
 @attrs.frozen(kw_only=True)
@@ -194,4 +198,6 @@ def _facts(job: Job) -> JobFacts:
         failed=job.failed,
         credits_used=job.credits_used,
         error_message=job.error_message,
+        created=job.created,
+        updated=job.updated,
     )

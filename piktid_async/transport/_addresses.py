@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -55,6 +56,7 @@ def _is_near(host: str) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _address(host: str) -> _Address | None:
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])

@@ -1,16 +1,17 @@
 """The network, by aiohttp: the only module that imports its client.
 
-Four sets of connections, so that none can starve another: API calls, the event stream, uploads,
-downloads. Only the first two ever carry the token, and they only go to the API's own origin,
-without following redirects; uploads and downloads carry nothing of ours.
+Five sets of connections, so that none can starve another: API calls, acknowledgements, the event
+stream, uploads, downloads. Only the first three ever carry the token, and they only go to the API's
+own origin, without following redirects; uploads and downloads carry nothing of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import TracebackType
 
 import aiohttp
 import attrs
@@ -33,6 +34,8 @@ CONNECT_TIMEOUT = 15.0
 MAX_ANSWER = 32 << 20
 """Bytes that are read of one API answer."""
 MAX_REDIRECTS = 3
+ACKS = 32
+"""Connections for acknowledgements."""
 NO_LINK = "a link that is not to be followed: no public http(s) URL"
 
 _BREAKS_A_REQUEST = re.compile(r"[\x00-\x20\x7f]")
@@ -93,11 +96,10 @@ class AiohttpTransport:
 
     async def put(self, put: Put) -> Response:
         """Upload to a signed URL; gives up when no byte moves for `put.stall` seconds."""
-        loop = asyncio.get_running_loop()
-        patience = asyncio.timeout(put.stall)
+        patience = _Patience(put.stall)
 
         def on_sent(sent: int) -> None:
-            patience.reschedule(loop.time() + put.stall)
+            patience.moved()
             put.on_sent(sent)
 
         if _BREAKS_A_HEADER.search(put.content_type):
@@ -174,7 +176,7 @@ class AiohttpTransport:
         data, headers = content_of(request)
         try:
             with mapped(request.call, probe):
-                async with self._session("api").request(
+                async with self._session("acks" if request.beside else "api").request(
                     request.method,
                     self._url(request),
                     data=data,
@@ -208,18 +210,12 @@ class AiohttpTransport:
                     ),
                 )
 
-    @contextmanager
-    def _following(self, response: aiohttp.ClientResponse) -> Iterator[aiohttp.ClientResponse]:
+    def _following(self, response: aiohttp.ClientResponse) -> _Following:
         """Close the response at the end of the block, or when the transport closes."""
         self._responses.add(response)
         if self._closed:
             response.close()
-        try:
-            yield response
-        finally:
-            self._responses.discard(response)
-            # Nothing is lost: a connection whose answer was read whole has gone back already.
-            response.close()
+        return _Following(self._responses, response)
 
     def _headers(self, token: Secret, accept: str) -> dict[str, str]:
         return self._config.credentials(token) | {
@@ -261,13 +257,16 @@ class AiohttpTransport:
     def _open(self, purpose: str) -> aiohttp.ClientSession:
         limits = {
             "api": 100,
+            "acks": ACKS,
             "stream": 2,
             "upload": self._config.upload_concurrency,
             "download": self._config.download_concurrency,
         }
         probe = aiohttp.TraceConfig()
         probe.on_request_headers_sent.append(mark_sent)
-        api = purpose == "api"
+        api = purpose in ("api", "acks")
+        # An acknowledgement may be sent twice, by whomever, and nobody asks whether it has left.
+        plain = purpose == "acks"
         foreign = purpose in ("upload", "download")
         # A proxy resolves names by itself, and may well be near.
         guarded = foreign and self._public and self._config.proxy is None
@@ -287,9 +286,29 @@ class AiohttpTransport:
                 sock_connect=CONNECT_TIMEOUT,
                 sock_read=None if api else self._config.timeout,
             ),
-            trace_configs=[probe] if api else None,
-            middlewares=(send_once,),
+            trace_configs=[probe] if api and not plain else None,
+            middlewares=() if plain else (send_once,),
         )
+
+
+class _Following:
+    """A response that is closed at the end of the block."""
+
+    __slots__ = ("_among", "_response")
+
+    def __init__(
+        self, among: set[aiohttp.ClientResponse], response: aiohttp.ClientResponse
+    ) -> None:
+        self._among = among
+        self._response = response
+
+    def __enter__(self) -> aiohttp.ClientResponse:
+        return self._response
+
+    def __exit__(self, *_: object) -> None:
+        self._among.discard(self._response)
+        # Nothing is lost: a connection whose answer was read whole has gone back already.
+        self._response.close()
 
 
 class _Answer(aiohttp.ClientResponse):
@@ -297,6 +316,45 @@ class _Answer(aiohttp.ClientResponse):
 
     def __repr__(self) -> str:
         return f"<answer {self.status}>"
+
+
+class _Patience:
+    """A time limit that begins anew whenever something moves.
+
+    One timer looks whether something has: to move the timer itself, at every block, is dearer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._limit = asyncio.timeout(None)
+        self._moved = 0.0
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self.moved()
+        self._timer = self._loop.call_later(self._seconds, self._look)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(kind, error, trace)
+
+    def moved(self) -> None:
+        """Begin anew."""
+        self._moved = self._loop.time()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        over = self._moved + self._seconds
+        if now < over:
+            self._timer = self._loop.call_at(over, self._look)
+        else:
+            self._limit.reschedule(now)
 
 
 class _Target:
@@ -380,10 +438,11 @@ def _without(token: Secret, answer: Response) -> Response:
 async def _whole(response: aiohttp.ClientResponse, call: str) -> Response:
     parts: list[bytes] = []
     size = 0
-    async for part in _Blocks(response, call):
-        size += len(part)
-        if size > MAX_ANSWER:
-            raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
-        parts.append(part)
+    with mapped(call):
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > MAX_ANSWER:
+                raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
+            parts.append(part)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(status=response.status, headers=headers, body=b"".join(parts))

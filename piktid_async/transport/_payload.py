@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
@@ -12,7 +11,7 @@ from aiohttp.abc import AbstractStreamWriter
 from piktid_async.errors import UploadError
 from piktid_async.transport.base import Body, Reader
 
-YIELD_EVERY = 512 * 1024
+YIELD_EVERY = 256 * 1024
 """Bytes after which the loop gets a turn: a fast receiver never makes drain wait."""
 
 
@@ -50,18 +49,19 @@ class BodyPayload(Payload):
         """Write exactly the announced bytes, or fail and so break the request off."""
         size = self._body.size
         next_yield = YIELD_EVERY
-        with self._ours():
+        ours = _Ours(self)
+        with ours:
             self._on_sent(0)
             reader = self._body.open()
         try:
             while self.sent < size:
-                with self._ours():
+                with ours:
                     block = await self._next(reader)
                 self.sent += len(block)
                 # The server answers at the last byte. A writer that is still waiting then
                 # costs the connection, so the last block does not wait for the drain.
                 await writer.write(block, drain=self.sent < size)  # type: ignore[call-arg]
-                with self._ours():
+                with ours:
                     self._on_sent(self.sent)
                 if next_yield <= self.sent < size:
                     next_yield = self.sent + YIELD_EVERY
@@ -69,7 +69,7 @@ class BodyPayload(Payload):
         finally:
             reader.close()
 
-    async def _next(self, reader: Reader) -> bytes:
+    async def _next(self, reader: Reader) -> bytes | bytearray:
         """Return the next block; the last one only if nothing follows it."""
         size, label = self._body.size, self._body.label
         block = await reader.read()
@@ -80,10 +80,18 @@ class BodyPayload(Payload):
             raise UploadError(label, f"gave more than its {size} bytes")
         return block
 
-    @contextmanager
-    def _ours(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self.failure = error
-            raise
+
+class _Ours:
+    """A step of ours: what it raises is kept, for aiohttp will not tell it."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: BodyPayload) -> None:
+        self._payload = payload
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception):
+            self._payload.failure = error

@@ -63,6 +63,13 @@ class Caller:
         self, attempt: Callable[[], Awaitable[T]], *, again: Callable[[BaseException], bool]
     ) -> T:
         """Run an attempt until it succeeds, may not be repeated, or the retries are used up."""
+        # Most succeed at once, and what tenacity does around one costs more than the call itself.
+        try:
+            return await attempt()
+        except Exception as error:
+            if not again(error):
+                raise
+            failed = [error]
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._max_retries + 1),
             wait=self._pause,
@@ -72,6 +79,8 @@ class Caller:
 
         # tenacity awaits only what is an `async def` itself.
         async def run() -> T:
+            if failed:
+                raise failed.pop()
             return await attempt()
 
         return await retrying(run)

@@ -36,21 +36,23 @@ class Tokens:
 
     def __init__(self, source: TokenSource) -> None:
         self._source = source
+        # Once: to compare with a protocol costs as much as half a request.
+        self._live = source if isinstance(source, LiveSource) else None
         self._current = source if isinstance(source, Secret) else None
         self._lock = asyncio.Lock()
 
     async def current(self) -> Secret:
         """Return the token, asking its source the first time, or always if it is a live one."""
-        if isinstance(self._source, LiveSource):
-            return checked_token(await self._source.fresh_token())
+        if self._live is not None:
+            return checked_token(await self._live.fresh_token())
         return self._current or await self._ask(stale=None)
 
     async def renew(self, stale: Secret) -> Secret | None:
         """Return a newer token than the refused one; None if the source is a fixed text."""
         if isinstance(self._source, Secret):
             return None
-        if isinstance(self._source, LiveSource):
-            return checked_token(await self._source.fresh_token(refused=stale.reveal()))
+        if self._live is not None:
+            return checked_token(await self._live.fresh_token(refused=stale.reveal()))
         return await self._ask(stale=stale)
 
     async def _ask(self, stale: Secret | None) -> Secret:

@@ -27,8 +27,18 @@ class Ended:
 
 async def run(program: str, *arguments: str) -> Ended:
     """Run one to its end, with warnings as errors."""
+    return await _run(str(FOLDER / program), *arguments)
+
+
+async def run_module(module: str, *arguments: str) -> Ended:
+    """Run one that is a module of a package."""
+    return await _run("-m", module, *arguments)
+
+
+async def _run(*arguments: str) -> Ended:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", FOLDER / program, *arguments),
+        *(sys.executable, "-W", "error", *arguments),
+        cwd=FOLDER.parent,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

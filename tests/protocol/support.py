@@ -73,3 +73,9 @@ def note(
 ) -> WireNotification:
     content: JsonObject = {"id_task": job_id, **data}
     return WireNotification(note_id, name, 0.0, job_id, content)
+
+
+def text_of(wire: WireNotification) -> bytes:
+    """What the stream holds of it."""
+    parts = {"id": wire.id, "name": wire.name, "timestamp": wire.timestamp, "data": wire.data}
+    return json.dumps(parts).encode()

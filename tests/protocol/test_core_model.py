@@ -19,7 +19,6 @@ from piktid_async.models.jobs import JobStatus
 from piktid_async.models.limits import AccountLimits
 from piktid_async.protocol.backoff import Backoff
 from piktid_async.protocol.dispatcher import Dispatcher
-from piktid_async.protocol.feed import Synced, read_event
 from piktid_async.protocol.governor import Governor, Place
 from piktid_async.protocol.progress import Patience, Tracker
 from piktid_async.protocol.reconnect import Connect, Reconnect, WaitUntil
@@ -127,12 +126,8 @@ class CoreAgainstAService(RuleBasedStateMachine):
         size = math.ceil(len(self.line) * share)
         chunk, self.line = self.line[:size], self.line[size:]
         self.reconnect.heard(self.now)
-        for event in self.decoder.feed(chunk):
-            item = read_event(event)
-            if isinstance(item, Synced):
-                self.dispatcher.resync(self.now)
-            else:
-                self.dispatcher.receive(item, self.now)
+        assert self.dispatcher.take(self.decoder.read(chunk), self.now) == []
+        self.dispatcher.synced()
         self.pump()
 
     @precondition(lambda self: self.line is not None)
@@ -233,7 +228,7 @@ class CoreAgainstAService(RuleBasedStateMachine):
 
     def log(self, job: ServiceJob) -> list[int]:
         tracker = self.trackers.get(job.job_id)
-        return [int(wire.id) for wire in (tracker.log or ())] if tracker else []
+        return [int(wire.id) for wire in tracker.log()] if tracker else []
 
     # What must hold
 

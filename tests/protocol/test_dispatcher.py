@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from piktid_async.errors import ResponseFormatError
 from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol import dispatcher as module
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
+from piktid_async.protocol.feed import SYNCED, read_arrival
+from piktid_async.protocol.generation import Generation
 from piktid_async.protocol.progress import Patience, Tracker
 from piktid_async.types import NoteId
-from tests.protocol.support import note
+from tests.protocol.support import note, text_of
 
 
 def tracker(job_id: str = "j", *, status: str = "pending") -> Tracker:
@@ -40,7 +46,7 @@ def shown(of: Dispatcher, feed: Subscription) -> list[NoteId]:
 
 
 def logged(of: Tracker) -> list[NoteId]:
-    return [wire.id for wire in of.log or ()]
+    return [wire.id for wire in of.log()]
 
 
 def open_feed(on: Dispatcher, **filters: Any) -> Subscription:
@@ -702,3 +708,121 @@ def test_subscriptions_are_told_apart_by_identity():
     dispatcher.unsubscribe(second, [])
     receive(dispatcher, note(2))
     assert [feed for feed, _ in dispatcher.deliveries()] == [first]
+
+
+# Streams, as text
+
+
+def both(arrivals: list[Any], **options: Any) -> list[tuple[object, ...]]:
+    """Take a chunk in at once, and read the same one by one; return what became of each."""
+    found: list[tuple[object, ...]] = []
+    for at_once in (True, False):
+        dispatcher, (job, other) = following("j", "k", **options)
+        dispatcher.adopt(Generation("c", index=0, total=2, invisible_until=0.0), 0.0)
+        drain(dispatcher)
+        left_out: list[str] = []
+        if at_once:
+            left_out = dispatcher.take(arrivals, 7.0)
+        else:
+            for arrival in arrivals:
+                try:
+                    item = read_arrival(arrival)
+                except ResponseFormatError as error:
+                    left_out.append(error.reason)
+                else:
+                    assert isinstance(item, WireNotification)
+                    dispatcher.receive(item, 7.0)
+        changed = {each.job_id for each in dispatcher.changed()}
+        ended = [each.job_id for each in dispatcher.ended()]
+        pictures = [
+            (each.status, each.processed, each.total, each.error_message, each.check_at)
+            for each in (job, other)
+        ]
+        logs = [[(wire.id, wire.name, wire.data) for wire in each.log()] for each in (job, other)]
+        outputs = [[output.key for output in each.outputs()] for each in (job, other)]
+        found.append(
+            (
+                left_out,
+                changed,
+                ended,
+                pictures,
+                logs,
+                outputs,
+                [dispatcher._seen.get(number) for number in range(-2, 12)],
+                dispatcher.acks(),
+                dispatcher.unknown_jobs(),
+                dispatcher.strangers_ended(),
+                dispatcher.deliveries(),
+            )
+        )
+    return found
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+numbers = st.one_of(st.integers(-2, 12), st.sampled_from(["a", 2**63, 2**70, True, None, 1.5]))
+texts = st.builds(
+    lambda number, name, data: json.dumps({"id": number, "name": name, "data": data}).encode(),
+    numbers,
+    st.sampled_from(["batch_edit", "image_result", "identity_preprocessing", 7]),
+    st.one_of(
+        st.sampled_from([None, 5, []]),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "id_task": st.sampled_from(["j", "j", "k", "c", "foreign", 7, ["j"], None]),
+                "job_id": st.sampled_from(["j", "foreign"]),
+                "status": st.sampled_from(["pending", "processing", "completed", "failed", 3]),
+                "processed_images": st.sampled_from([0, 1, 2, True, "2", -1]),
+                "total_images": st.integers(0, 3),
+                "error_message": st.sampled_from(["why", "", None]),
+                "image_index": st.integers(0, 1),
+                "group_index": st.integers(0, 1),
+                "deep": st.sampled_from([0, [[[1]]], nested(70), "[" * 70]),
+            },
+        ),
+    ),
+)
+oddities = st.sampled_from([b"", b"{", b"[]", b"null", b"\xff", b'{"id": 1}'])
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(
+    st.lists(st.one_of(texts, texts, oddities), max_size=12), st.sampled_from(["handled", "never"])
+)
+def test_a_chunk_at_once_does_what_its_notifications_do_one_by_one(arrivals, ack):
+    at_once, one_by_one = both(arrivals, ack=ack)
+    assert at_once == one_by_one
+
+
+def test_what_is_only_counted_is_kept_as_it_came():
+    dispatcher, (job,) = following("j")
+    wires = [note(n, status="pending", processed_images=n) for n in range(1, 4)]
+    told = [text_of(wire) for wire in wires]
+    assert dispatcher.take(told, 1.0) == []
+    assert job.kept == told
+    assert [(wire.id, wire.data) for wire in job.log()] == [(wire.id, wire.data) for wire in wires]
+    assert [wire.id for wire in job.log(1)] == [2, 3]
+    assert dispatcher.acks() == [1, 2, 3]
+
+
+def test_a_text_that_is_no_utf8_is_read_all_the_same():
+    dispatcher, (job,) = following("j")
+    text = text_of(note(1, status="processing", error_message="?")).replace(b"?", b"\xff")
+    assert dispatcher.take([text], 1.0) == []
+    assert job.error_message == "\ufffd"
+
+
+def test_the_end_of_the_backfill_makes_every_open_job_stale_in_its_place():
+    dispatcher, (job, other) = following("j", "k")
+    texts = [text_of(note(n, name, status="processing")) for n, name in ((1, "j"), (2, "k"))]
+    dispatcher.take([texts[0], SYNCED, texts[1]], 5.0)
+    assert dispatcher.synced()
+    assert not dispatcher.synced()
+    assert (job.check_at, other.check_at) == (5.0, 5.0 + dispatcher.patience.first)
+    assert dispatcher.stale(5.0) == [job]

@@ -14,7 +14,7 @@ from piktid_async.models.notifications import WireNotification
 from piktid_async.protocol.dispatcher import Dispatcher, Subscription
 from piktid_async.protocol.progress import Tracker
 from piktid_async.types import NoteId
-from tests.protocol.support import note
+from tests.protocol.support import note, text_of
 
 JOBS = ["a", "b", "c"]
 NAMES = ["batch_edit", "image_result"]
@@ -70,18 +70,19 @@ class DispatcherAgainstAModel(RuleBasedStateMachine):
         self.facts[note_id] = Fact(wire)
 
     @precondition(lambda self: self.facts)
-    @rule(data=st.data())
-    def one_arrives_in_any_order(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), as_text=st.booleans())
+    def one_arrives_in_any_order(self, data: st.DataObject, as_text: bool) -> None:
         note_id = data.draw(st.sampled_from(sorted(self.facts)), label="notification")
-        self.arrive(self.facts[note_id])
+        self.arrive(self.facts[note_id], as_text=as_text)
 
-    @rule()
-    def the_service_replays_what_it_still_has(self) -> None:
+    @rule(as_text=st.booleans())
+    def the_service_replays_what_it_still_has(self, as_text: bool) -> None:
         for fact in list(self.facts.values()):
             if fact.at_service:
-                self.arrive(fact)
+                self.arrive(fact, as_text=as_text)
 
-    def arrive(self, fact: Fact) -> None:
+    def arrive(self, fact: Fact, *, as_text: bool) -> None:
+        """`as_text`: on the stream, and else as a webhook."""
         before = fact.acked
         first = not fact.arrived
         fact.arrived = True
@@ -90,7 +91,10 @@ class DispatcherAgainstAModel(RuleBasedStateMachine):
                 feed.subscription for feed in self.feeds if feed.subscription.wants(fact.wire)
             ]
             fact.shown = bool(fact.holders)
-        self.dispatcher.receive(fact.wire, self.now)
+        if as_text:
+            assert self.dispatcher.take([text_of(fact.wire)], self.now) == []
+        else:
+            self.dispatcher.receive(fact.wire, self.now)
         self.drain(deletes=True)
         if before:
             assert fact.acked > before, "a replay of what was acknowledged is acknowledged again"
@@ -178,7 +182,7 @@ class DispatcherAgainstAModel(RuleBasedStateMachine):
     @invariant()
     def each_job_has_had_its_own_exactly_once(self) -> None:
         for job, tracker in self.jobs.items():
-            logged = Counter(wire.id for wire in tracker.log or ())
+            logged = Counter(wire.id for wire in tracker.log())
             assert logged == Counter(fact.wire.id for fact in self.of_job(job) if fact.arrived)
 
     @invariant()

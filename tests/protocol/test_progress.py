@@ -239,11 +239,11 @@ def test_outputs_that_come_while_somebody_looks_are_shown_to_the_next():
 
 def test_the_log_keeps_every_notification_in_order():
     running = tracker()
-    assert running.log is None
+    assert running.log() == []
     first, second = note(1, status="processing"), image(0)
     running.notified(first)
     running.notified(second)
-    assert running.log == [first, second]
+    assert running.log() == [first, second]
 
 
 # Behind: outputs are said to be done whose events did not come

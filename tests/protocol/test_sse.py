@@ -443,3 +443,58 @@ def test_after_any_bytes_a_blank_line_makes_the_decoder_sound_again(stream, data
     decoder.feed(b"\n")
     (event,) = decoder.feed(f"data: {data}\n\n".encode())
     assert event.data == data
+
+
+# In bulk: blocks at a time must say what lines do
+
+blocks = st.sampled_from(
+    [
+        b"data: {}\n\n",
+        b"data: one\n\n",
+        b"data:  two\n\n",
+        b"data: \n\n",
+        b"data:x\n\n",
+        b"data\n\n",
+        b"data: a\ndata: b\n\n",
+        b": keepalive\n\n",
+        b":\ndata: after a comment\n\n",
+        b"\n",
+        b"\n\n",
+        b"event: backfill\ndata: {}\n\n",
+        b"id: 4\ndata: with an id\n\n",
+        b"id:\n\n",
+        b"id: 5\n",
+        b"id:\n",
+        b"event: named\n",
+        b"retry: 7\n\n",
+        b"data: cr\r\n\r\n",
+        b"data: cr\r\r",
+        b"\r",
+        b"data: \xff\n\n",
+        b"\xef\xbb\xbf",
+        b"data: \n\ndata: \n\n",
+        b"data: long" + b"g" * 40 + b"\n\n",
+        b"da",
+        b"data: ",
+    ]
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=800)
+@given(
+    st.lists(blocks, max_size=14).map(b"".join),
+    st.lists(st.integers(0, 120), max_size=6),
+    st.sampled_from([{}, {"max_line": 30}, {"max_event": 9}]),
+)
+def test_any_chunks_say_what_single_bytes_do(stream, cuts, bounds):
+    at = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
+    chunks = [stream[start:end] for start, end in pairwise(at)]
+    assert run(chunks, **bounds) == run(single_bytes(stream), **bounds)
+
+
+def test_events_that_are_only_data_come_as_bytes():
+    assert Decoder().read(b": hello\n\ndata: a\n\ndata: b\ndata: c\n\nevent: e\ndata: d\n\n") == [
+        b"a",
+        b"b\nc",
+        ServerSentEvent("e", "d"),
+    ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 import zipfile
 from datetime import UTC, datetime
 
@@ -75,6 +76,16 @@ async def test_the_status_has_the_documented_fields(caller):
         "project_text": "spring",
         "project_key": key,
     }
+
+
+async def test_the_books_tell_how_long_a_job_took(start):
+    caller = await start(seconds_per_image=0.02)
+    images = [await caller.upload(), await caller.upload()]
+    before = time.time()
+    job_id = await caller.finished(images=images)
+    facts = caller.sandbox.books.jobs[job_id]
+    assert before <= facts.created
+    assert 0.04 <= facts.updated - facts.created <= time.time() - before
 
 
 async def test_without_post_processing_there_is_no_state_of_it(caller):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 import pytest
 
 from piktid_async import AccountLimits, GarmentRecolor, Session, StreamSource
+from piktid_async.connections import stop
 from piktid_async.errors import SessionClosedError
 from piktid_async.sandbox import Faults, Sandbox
 from piktid_async.vtryon import VtryonSession
@@ -237,3 +239,28 @@ async def test_blocks_of_a_vtryon_session_nest_as_well(slow: Sandbox) -> None:
         assert [task async for task in session.tasks()] == []
     with pytest.raises(SessionClosedError):
         await anext(session.tasks())
+
+
+async def test_a_time_limit_that_is_just_over_is_not_taken_for_the_end() -> None:
+    """It counts as a cancellation until the task takes it back; nobody else has cancelled it."""
+
+    over = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            over.set()
+
+    async def tend() -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await asyncio.gather(work())
+
+    task = asyncio.create_task(tend())
+    await over.wait()
+    assert task.cancelling()
+    async with asyncio.timeout(5):
+        await stop([task])
+    assert task.cancelled()

@@ -626,7 +626,7 @@ async def test_storage_that_stops_reading_ends_the_upload(open_transport: OpenTr
 
 async def test_slow_upload_goes_on_while_bytes_move(open_transport: OpenTransport) -> None:
     """It takes several times the patience, which is for standing still alone."""
-    patience = 0.4
+    patience = 0.8
 
     async def slow(exchange: Exchange) -> None:
         loop = asyncio.get_running_loop()

@@ -21,10 +21,10 @@ def events() -> Request:
 def acknowledge(note_id: NoteId) -> Call[None]:
     """`DELETE /notifications/{id}`; one that is gone already is acknowledged."""
     path = f"/notifications/{segment('id', str(note_id))}"
-    request = Request(method="DELETE", path=path, replayable=True)
+    request = Request(method="DELETE", path=path, replayable=True, beside=True)
 
     def parse(response: Response) -> None:
-        if response.status not in (404, 410):
+        if response.status not in (204, 404, 410):
             raise_for_status(request, response)
 
     return Call(request, parse)

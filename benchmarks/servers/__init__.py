@@ -1,0 +1,1 @@
+"""Servers that the benchmarks measure against; they share no code with the package."""
