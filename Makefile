@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with git, Python >= 3.11 and make:
 #   make demo    recolor sample photos on the local sandbox and leave a before/after page
 #   make test    run all tests
-# The rest: make lint | types | wheel-test | coverage | clean.  Another Python: make test PYTHON=python3.13
+# The rest: make lint | types | wheel-test | release-check | docs | coverage | clean.  Another Python: make test PYTHON=python3.13
 
 .SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(OLD_ENOUGH)' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help demo test lint format types wheel-test coverage clean
+.PHONY: help demo test lint format types wheel-test release-check docs coverage clean
 
 help:
 	@sed -n '2,4s/^# //p' Makefile
@@ -34,7 +34,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy --strict piktid_async tests/typing
+	$(BIN)/mypy --strict piktid_async pytest_piktid.py tests/typing
 	@# --verifytypes finds packages through the first python in PATH, whatever --pythonpath says.
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYRIGHT_PYTHON_IGNORE_WARNINGS=1 \
 		$(BIN)/pyright --verifytypes piktid_async --ignoreexternal
@@ -42,13 +42,20 @@ types: $(VENV)/.dev
 wheel-test: $(VENV)/.pip
 	.ci/wheel-test $(BIN)/python
 
+release-check: $(VENV)/.release
+	.ci/release-check $(BIN)/python
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in site/; to read it: $(BIN)/python -m http.server --directory site"
+
 coverage: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest -q $(ARGS)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 clean:
-	rm -rf $(VENV) build dist demo-output .coverage .coverage.* .hypothesis \
+	rm -rf $(VENV) build dist demo-output site .coverage .coverage.* .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -76,4 +83,12 @@ $(VENV)/.package: pyproject.toml $(VENV)/.pip
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(VENV)/.release: pyproject.toml $(VENV)/.pip
+	$(BIN)/python -m pip install --quiet --group release
 	@touch $@
