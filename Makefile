@@ -1,7 +1,8 @@
 # Two commands do everything on a machine with git, Python >= 3.11 and make:
 #   make demo    recolor sample photos on the local sandbox and leave a before/after page
 #   make test    run all tests
-# The rest: make lint | types | wheel-test | coverage | bench | clean.  Another Python: make test PYTHON=python3.13
+# The rest: make lint | types | wheel-test | release-check | docs | coverage | bench | clean.
+# Another Python: make test PYTHON=python3.13
 
 .SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
@@ -14,10 +15,10 @@ OLD_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(OLD_ENOUGH)' 2>/dev/null && { echo "$$python"; break; }; done)
 
-.PHONY: help demo test lint format types wheel-test coverage bench clean
+.PHONY: help demo test lint format types wheel-test release-check docs coverage bench clean
 
 help:
-	@sed -n '2,4s/^# //p' Makefile
+	@sed -n '2,5s/^# //p' Makefile
 
 demo: $(VENV)/.package
 	@$(BIN)/piktid demo --out demo-output $(ARGS)
@@ -34,13 +35,20 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy --strict piktid_async tests/typing
+	$(BIN)/mypy --strict piktid_async pytest_piktid.py tests/typing
 	@# --verifytypes finds packages through the first python in PATH, whatever --pythonpath says.
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYRIGHT_PYTHON_IGNORE_WARNINGS=1 \
 		$(BIN)/pyright --verifytypes piktid_async --ignoreexternal
 
 wheel-test: $(VENV)/.pip
 	.ci/wheel-test $(BIN)/python
+
+release-check: $(VENV)/.release
+	.ci/release-check $(BIN)/python
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "the site is in site/; to read it: $(BIN)/python -m http.server --directory site"
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest -q $(ARGS)
@@ -52,7 +60,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench $(AREA) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist demo-output .coverage .coverage.* .hypothesis \
+	rm -rf $(VENV) build dist demo-output site .coverage .coverage.* .hypothesis \
 		.mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -80,4 +88,12 @@ $(VENV)/.package: pyproject.toml $(VENV)/.pip
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(VENV)/.release: pyproject.toml $(VENV)/.pip
+	$(BIN)/python -m pip install --quiet --group release
 	@touch $@

@@ -106,14 +106,19 @@ class LoopConnections:
 async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait for their end; the loop, at its own end, may have done so before."""
     chosen = list(tasks)
+    here = asyncio.current_task()
+    cancelled = here is not None and here.cancelling() > 0
+    for task in chosen:
+        # Where the loop has cancelled all of them, a second time would interrupt how they end. Else
+        # one that looks cancelled is in a time-out of its own, and would go on after that.
+        if not (cancelled and task.cancelling()):
+            task.cancel()
     running = set(chosen)
     while running:
-        for task in running:
-            if not task.cancelling():  # a second time would interrupt how they end
-                task.cancel()
-        # A time limit within the task that is just over counts as a cancellation as well, until it
-        # is taken back: so look again.
         _, running = await asyncio.wait(running, timeout=LOOK_AGAIN)
+        for task in running:
+            if not task.cancelling():  # it has taken such a time-out back
+                task.cancel()
     await asyncio.gather(*chosen, return_exceptions=True)
 
 

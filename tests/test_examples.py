@@ -1,10 +1,8 @@
-"""Every example runs, as its own program, against the sandbox; the README shows the first one."""
+"""Every example runs, as its own program, against the sandbox."""
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import contextlib
 import os
 import re
 import socket
@@ -13,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from piktid_async import Session
 from piktid_async.sandbox import Sandbox
 from piktid_async.sandbox.imaging import sample_photos
 
@@ -86,49 +83,3 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
-
-
-README = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-
-def test_the_readme_shows_the_first_example_as_it_is() -> None:
-    assert README[0] == EXAMPLES[0].read_text()
-
-
-async def test_the_readme_s_sandbox_lines_run() -> None:
-    code = compile(README[1], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    await eval(code, {})
-
-
-async def test_the_readme_s_feed_lines_run(
-    sandbox: Sandbox, session: Session, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sandbox.emit("batch_edit", {"id_task": "somebody's", "status": "completed"})
-    sandbox.emit("batch_edit", {"id_task": "last", "status": "completed"})
-    once = README[2] + "        if note.job_id == 'last': break\n"
-    code = compile(once, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    await eval(code, {"session": session})
-    assert capsys.readouterr().out.startswith("batch_edit somebody's BatchEdit(")
-    assert len(sandbox.books.notifications_outstanding) == 2  # foreign ones are left alone
-
-
-async def test_the_readme_s_batch_lines_run(
-    sandbox: Sandbox, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    photos = sample_photos(2, size=400)
-    for photo in photos:
-        (tmp_path / photo.name).write_bytes(photo.data)
-    rows = [f"{number},{photo.name},navy" for number, photo in enumerate(photos)]
-    (tmp_path / "spring.csv").write_text("\n".join(["key,images,colour", *rows, "2,none.jpg,red"]))
-    code = compile(README[4], "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with contextlib.chdir(tmp_path):
-        await eval(code, {"session": session})
-    told = sorted(capsys.readouterr().out.splitlines())
-    assert told[:2] == [f"{n} (PosixPath('spring/{n}/0_0_v0.jpg'),)" for n in (0, 1)]
-    assert told[2].startswith("2 upload of none.jpg: cannot be read")
-    assert sandbox.books.jobs_created == 2
-
-
-def test_the_first_example_has_twelve_lines_of_code() -> None:
-    lines = [line for line in EXAMPLES[0].read_text().splitlines() if line.strip()]
-    assert len(lines) == 12

@@ -64,6 +64,7 @@ RINGS: dict[str, int] = {
     "__main__": 6,
     "cli": 6,
     "sandbox": 6,
+    "testing": 6,
 }
 NAMED_FOR_TYPES = {"errors"}
 """May name upper rings under TYPE_CHECKING: errors carry requests and results, and make none."""

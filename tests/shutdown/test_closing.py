@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -14,6 +14,7 @@ from piktid_async import AccountLimits, GarmentRecolor, Session, StreamSource
 from piktid_async.connections import stop
 from piktid_async.errors import SessionClosedError
 from piktid_async.sandbox import Faults, Sandbox
+from piktid_async.testing import ManualClock
 from piktid_async.vtryon import VtryonSession
 from tests.services.process import descriptors, turns
 from tests.shutdown.cancelling import QUICK, has_settled
@@ -254,7 +255,7 @@ async def test_a_time_limit_that_is_just_over_is_not_taken_for_the_end() -> None
 
     async def tend() -> None:
         while True:
-            with suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.01):
                     await asyncio.gather(work())
 
@@ -264,3 +265,30 @@ async def test_a_time_limit_that_is_just_over_is_not_taken_for_the_end() -> None
     async with asyncio.timeout(5):
         await stop([task])
     assert task.cancelled()
+
+
+async def test_what_is_in_a_time_out_of_its_own_in_this_very_moment_is_stopped_as_well(
+    piktid_clock: ManualClock,
+) -> None:
+    """While a time-out expires, a task looks as if it had been cancelled already."""
+    loop, go = asyncio.get_running_loop(), asyncio.Event()
+
+    async def tends() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def stops(task: asyncio.Task[None]) -> int:
+        await go.wait()
+        pending = task.cancelling()
+        await stop([task])
+        return pending
+
+    tending = asyncio.create_task(tends())
+    stopping = asyncio.create_task(stops(tending))
+    loop.call_later(1.5, go.set)  # due in the same turn of the loop, and before the time-out
+    await piktid_clock.advance(2, step=2)
+    assert stopping.done(), "a task was left running"
+    assert await stopping == 1
+    assert tending.cancelled()
