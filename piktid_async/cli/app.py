@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piktid_async.cli.batch_app import batch, estimate
+from piktid_async.cli.batch_app import batch, estimate, worker
 from piktid_async.cli.framing import EXIT_CODES, console_on, in_one_sentence
 from piktid_async.version import __version__
 
@@ -35,6 +35,7 @@ vtryon: typer.Typer = typer.Typer(
 )
 app.add_typer(batch, name="batch")
 app.command(epilog=EXIT_CODES)(estimate)
+app.command(epilog=EXIT_CODES)(worker)
 app.add_typer(vtryon, name="vtryon")
 
 

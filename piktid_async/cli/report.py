@@ -36,6 +36,8 @@ class JobReport:
     status: str = "not submitted"
     """The service's word, or one of: not submitted, submitting, submitted, unknown."""
     error: str | None = None
+    credits_estimated: float | None = None
+    """Before it was submitted; None where the price is not known."""
     credits_used: float | None = None
 
     @property
@@ -99,6 +101,13 @@ class Report:
         known = [job.credits_used for job in self.jobs if job.credits_used is not None]
         return sum(known) if known else None
 
+    @property
+    def credits_estimated(self) -> float | None:
+        """The same before they were submitted, over those that were, or may have been."""
+        submitted = (job for job in self.jobs if job.job_id or job.goes_on)
+        known = [job.credits_estimated for job in submitted if job.credits_estimated is not None]
+        return sum(known) if known else None
+
     def lines(self) -> Iterator[str]:
         """Sum up for people: each picture, each job that went wrong, the total."""
         for item in self.items:
@@ -110,10 +119,9 @@ class Report:
         yield from dict.fromkeys(job.error for job in self.jobs if job.error)
         items = list(self.items)
         made = sum(1 for item in items if item.path)
-        paid = f", {self.credits_used:g} credits" if self.credits_used is not None else ""
         yield (
             f"{made} of {len(items)} pictures recolored ({self.target}) "
-            f"in {self.seconds:.1f} s{paid}."
+            f"in {self.seconds:.1f} s{self._paid()}."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -125,6 +133,7 @@ class Report:
             "service": self.service,
             "project": self.project,
             "seconds": round(self.seconds, 3),
+            "credits_estimated": self.credits_estimated,
             "credits_used": self.credits_used,
             "page": str(self.page) if self.page else None,
             "jobs": [
@@ -133,6 +142,7 @@ class Report:
                     "status": job.status,
                     "folder": str(job.folder),
                     "error": job.error,
+                    "credits_estimated": job.credits_estimated,
                     "credits_used": job.credits_used,
                     "outputs": [
                         {
@@ -148,6 +158,12 @@ class Report:
                 for job in self.jobs
             ],
         }
+
+    def _paid(self) -> str:
+        used, estimated = self.credits_used, self.credits_estimated
+        if used is None:
+            return f", {estimated:g} credits estimated" if estimated is not None else ""
+        return f", {used:g} credits" + (f" ({estimated:g} estimated)" if estimated else "")
 
     def _variation(self, item: Item) -> str:
         several = any(other.variation for other in self.items)

@@ -126,6 +126,7 @@ class Run:
         reference = files[self._order.reference] if self._order.reference else None
         request = self._order.request(project, [files[path] for path in report.images], reference)
         self._requests.append((request, report))
+        report.credits_estimated = request.credits
         report.status = "submitting"
         try:
             return await session.submit(request)
@@ -164,6 +165,7 @@ class Run:
         except JobError as error:
             report.status = job.status
             if error.result is not None:
+                report.credits_used = error.result.credits_used
                 await self._save(job, error.result, report)
             raise
         except TimeoutError as error:
