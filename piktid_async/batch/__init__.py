@@ -3,17 +3,20 @@
 from piktid_async.batch.products import BadProduct, Doubt, Product, ProductOutcome
 from piktid_async.batch.readers import read_csv, read_folder, read_jsonl
 from piktid_async.batch.run import Batch
-from piktid_async.batch.summary import BatchSummary, Failure, Plan
+from piktid_async.batch.summary import BatchSummary, Enqueued, Failure, Plan
+from piktid_async.batch.worker import Worker
 
 __all__ = [
     "BadProduct",
     "Batch",
     "BatchSummary",
     "Doubt",
+    "Enqueued",
     "Failure",
     "Plan",
     "Product",
     "ProductOutcome",
+    "Worker",
     "read_csv",
     "read_folder",
     "read_jsonl",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from piktid_async.batch.ledger import Row, SavedFile, State
 from piktid_async.batch.products import safe_name
@@ -32,20 +33,34 @@ class Ending:
             row = await self._run.store.move(self._key, State.TERMINAL)
         if row.state not in (State.SUBMITTED, State.TERMINAL):
             return row, None
+        job = job or self.job_of(row)
+        if row.state is State.SUBMITTED:
+            row, error = await self.end(job)
+            if error is not None:
+                return row, error
+        return await self.save(job), None
+
+    def job_of(self, row: Row) -> Job:
+        """Pick up the job that the journal knows."""
         assert row.job_id is not None
         assert row.kind is not None
-        if job is None:
-            job = self._run.session.job(
-                row.job_id, kind=row.kind, total_outputs=row.total_outputs or None
-            )
-        if row.state is State.SUBMITTED:
-            try:
-                result = self.result = await job.result()
-            except (JobFailedError, JobAbortedError) as error:
-                return await self._failed(job, error), error
-            row = await self._run.store.move(self._key, State.TERMINAL, **_told(result))
+        return self._run.session.job(
+            row.job_id, kind=row.kind, total_outputs=row.total_outputs or None
+        )
+
+    async def end(self, job: Job, then: str | None = None) -> tuple[Row, JobError | None]:
+        """Wait for the end of its job, and note it; of a job that failed, save what it made."""
+        try:
+            result = self.result = await job.result()
+        except (JobFailedError, JobAbortedError) as error:
+            return await self._failed(job, error), error
+        row = await self._run.store.move(self._key, State.TERMINAL, then=then, **_told(result))
+        return row, None
+
+    async def save(self, job: Job) -> Row:
+        """Save what its job has made."""
         files = await self._download(job)
-        return await self._run.store.move(self._key, State.SAVED, files=files), None
+        return await self._run.store.move(self._key, State.SAVED, files=files)
 
     async def _failed(self, job: Job, error: JobError) -> Row:
         result = self.result = error.result
@@ -79,7 +94,7 @@ class Ending:
         )
 
 
-def _told(result: JobResult) -> dict[str, object]:
+def _told(result: JobResult) -> dict[str, Any]:
     return {
         "status": result.status,
         "credits_used": result.credits_used,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,6 +16,9 @@ from piktid_async.iterables import drawn
 
 if TYPE_CHECKING:
     from piktid_async.batch.run import Products
+
+LOOK_AGAIN = 1.0
+"""Seconds between looks whether another program is done with a product."""
 
 
 class Flow:
@@ -38,6 +42,7 @@ class Flow:
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
         self._doubts: list[Work] = []
+        self._elsewhere: deque[Work] = deque()
         self._in_doubt = in_doubt
 
     async def __aenter__(self) -> Self:
@@ -75,15 +80,25 @@ class Flow:
     async def _work(self) -> None:
         try:
             while (product := await self._draw()) is not None:
-                outcome = await self._bring(product)
-                if outcome is not None:
-                    self._outcomes.put_nowait(outcome)
-                else:
-                    self._space.release()
+                self._hand_over(await self._bring(product))
+            # Those that other programs had in hand; a program that has died has them no more.
+            while self._elsewhere:
+                work = self._elsewhere.popleft()
+                await self._space.acquire()
+                self._hand_over(self._sorted(work, await work.take_over()))
+                if work.elsewhere:
+                    await asyncio.sleep(LOOK_AGAIN)
         except Exception as error:
             self._drawn_out = True
+            self._elsewhere.clear()
             if self._failure is None or not isinstance(error, OF_THE_ACCOUNT):
                 self._failure = error
+
+    def _hand_over(self, outcome: ProductOutcome | None) -> None:
+        if outcome is not None:
+            self._outcomes.put_nowait(outcome)
+        else:
+            self._space.release()
 
     def _worked(self, _: asyncio.Task[None]) -> None:
         self._working -= 1
@@ -108,8 +123,13 @@ class Flow:
             error = InvalidRequestError("product", f"{product.reason}{where}")
             return ProductOutcome(product=product, error=error)
         work = Work(self._run, product)
-        outcome = await work.bring()
-        if outcome is None:
+        return self._sorted(work, await work.bring())
+
+    def _sorted(self, work: Work, outcome: ProductOutcome | None) -> ProductOutcome | None:
+        """Keep in mind what has no outcome yet."""
+        if work.elsewhere:
+            self._elsewhere.append(work)
+        elif outcome is None:
             self._doubts.append(work)
-            self._in_doubt[product.key] = product
+            self._in_doubt[work.product.key] = work.product
         return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,15 +87,15 @@ def _checked(source: str | Path | bytes) -> Picture:
 def _stamp(source: str | Path | bytes) -> Stamp | None:
     if isinstance(source, bytes):
         return None
-    path = Path(source)
+    # No Path is made: a second run over thousands of images does little else.
     try:
-        found = path.stat()
-        if not path.is_file():  # opening a pipe would wait for its writer
-            raise UploadError(str(path), "is no regular file")
+        found = os.stat(source)  # noqa: PTH116
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UploadError(str(path), f"cannot be read ({reason})") from None
-    return Stamp(os.path.abspath(path), found.st_size, found.st_mtime_ns)  # noqa: PTH100
+        raise UploadError(str(source), f"cannot be read ({reason})") from None
+    if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for its writer
+        raise UploadError(str(source), "is no regular file")
+    return Stamp(os.path.abspath(source), found.st_size, found.st_mtime_ns)  # noqa: PTH100
 
 
 def _head(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from piktid_async.batch.ledger import Drawn, LedgerError, Row, State, Totals, advanced
+from piktid_async.batch.ledger import Drawn, LedgerError, Row, State, Totals, abandoned
 from piktid_async.batch.locking import FileLock
 from piktid_async.batch.rows import COLUMNS, NUMBERS, REALS, row_of, values
 from piktid_async.errors import ConfigurationError
@@ -191,10 +191,9 @@ class Journal:
             self.totals.count(Row(key="", seq=0, state=State(state), **told))
 
     def _recover(self) -> None:
-        reason = {"reason": "the program ended before the answer came"}
         found = self.db.execute(f"{_SELECT} WHERE state = ?", (State.INTENT,)).fetchall()
         for row in map(row_of, found):
-            self._write(row, advanced(row, State.IN_DOUBT, self.now, reason))
+            self._write(row, abandoned(row, self.now))
 
     def _own(self, job_id: str, key: str) -> None:
         owner = self.db.execute("SELECT key FROM jobs WHERE job_id = ?", (job_id,)).fetchone()

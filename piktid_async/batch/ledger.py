@@ -111,8 +111,15 @@ class Row:
         return self.sunk + (self.estimate or 0.0 if may_cost else 0.0)
 
 
-def advanced(row: Row, to: State, now: str, changes: Mapping[str, Any]) -> Row:
-    """Take one step; raises `LedgerError` for one that the table does not know."""
+def advanced(
+    row: Row, to: State, now: str, changes: Mapping[str, Any], of: str | None = None
+) -> Row:
+    """Take one step; raises `LedgerError` for one that the table does not know.
+
+    `of` is the intent of whoever takes it: one who slept through another attempt changes nothing.
+    """
+    if of is not None and row.intent_id != of:
+        raise LedgerError(f"{row.key!r} is not at attempt {of} any more")
     if to not in FOLLOWS[row.state]:
         raise LedgerError(f"{row.key!r} is {row.state}: it cannot become {to}")
     if to is State.PENDING:
@@ -129,6 +136,18 @@ def _forgotten(row: Row) -> dict[str, Any]:
     fields = ("intent_id", "t_intent", "job_id", "credits_used", "status", "result", "error")
     kept = {"sunk": sunk, "made": 0, "missed": 0, "files": (), "reason": None}
     return {**dict.fromkeys(fields), **kept}
+
+
+def withdrawn(row: Row, now: str, of: str | None = None) -> Row:
+    """Take back an intent, if there is one and it is this one."""
+    mine = row.state is State.INTENT and of in (None, row.intent_id)
+    return advanced(row, State.PENDING, now, {}) if mine else row
+
+
+def abandoned(row: Row, now: str) -> Row:
+    """Put in doubt what was being submitted by a program that is gone."""
+    reason = {"reason": "the program ended before the answer came"}
+    return advanced(row, State.IN_DOUBT, now, reason) if row.state is State.INTENT else row
 
 
 def intended(row: Row, now: str, changes: Mapping[str, Any], bound: Bound) -> Row:
@@ -194,6 +213,8 @@ class Drawn:
     row: Row
     twin: str | None = None
     """Where this run had drawn the same key before; the line, or a word for it."""
+    taken: bool = False
+    """Whether another program has it in hand; else it is this one's until it is freed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -222,6 +243,11 @@ class Store(Protocol):
     A call that is cancelled takes effect all the same, and before any that is made later.
     """
 
+    label: str
+    """What messages call it."""
+    shared: bool
+    """Whether several programs may work on it at once."""
+
     @property
     def totals(self) -> Totals:
         """Sums over all products."""
@@ -233,11 +259,26 @@ class Store(Protocol):
     async def keep_meta(self, **values: Json) -> None:
         """Remember something of the run itself."""
 
+    async def agree_on(self, **values: Json) -> None:
+        """Remember something of the run itself unless it is known already."""
+
+    async def refresh(self) -> None:
+        """Have `totals` and `meta` tell what other programs have written, too."""
+
     async def begin_run(self) -> None:
         """Forget which keys were drawn."""
 
     async def draw(self, key: str, line: str | None) -> Drawn:
         """Return a product's row, making it if there is none."""
+
+    async def claim(self, key: str) -> Row | None:
+        """Take a product for this program alone; None: another one has it.
+
+        What its last program has left in `intent` is in doubt from then on.
+        """
+
+    async def free(self, *keys: str) -> None:
+        """Let others have these products; all of them, if none is named."""
 
     async def row(self, key: str) -> Row | None:
         """Return a product's row."""
@@ -245,13 +286,19 @@ class Store(Protocol):
     def rows(self, *states: State) -> AsyncIterator[Row]:
         """Yield the rows in these states, in the order of their arrival."""
 
-    async def move(self, key: str, to: State, **changes: Any) -> Row:
-        """Take one step; raises `LedgerError` if it is none, or the job is another's."""
+    async def move(
+        self, key: str, to: State, *, of: str | None = None, then: str | None = None, **changes: Any
+    ) -> Row:
+        """Take one step; raises `LedgerError` if it is none, or the job is another's.
+
+        `of`: only if it is still at this intent. `then`: what a queue has to do next, if the
+        product is in one; it is told so in the same transaction.
+        """
 
     async def intend(self, key: str, max_credits: float | None, **changes: Any) -> Row:
         """Take the step to `intent`; raises `BudgetExceededError`."""
 
-    async def withdraw(self, key: str) -> None:
+    async def withdraw(self, key: str, of: str | None = None) -> None:
         """Take back an intent of which it is certain that nothing left; else do nothing."""
 
     async def known_jobs(self, among: Iterable[str]) -> set[str]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 from piktid_async.batch.journal import SCHEMA_VERSION, Journal
-from piktid_async.batch.ledger import Row, State
+from piktid_async.batch.ledger import Row, State, Totals
 from piktid_async.batch.summary import BatchSummary, Failure
 from piktid_async.errors import ConfigurationError
+from piktid_async.types import Json
+
+if TYPE_CHECKING:
+    from piktid_async.batch.postgres import PostgresStore
 
 MOST_NAMED = 100
+UNDER_WAY = (State.PENDING, State.INTENT, State.SUBMITTED, State.TERMINAL)
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +43,13 @@ class Standing:
     doubts: tuple[Unanswered, ...]
     service: str | None
     project: str | None
+    workers: tuple[str, ...] = ()
+    """That are alive, of a batch in a database."""
+
+    @property
+    def under_way(self) -> int:
+        """Products that workers have still to bring to an end, or to a doubt."""
+        return sum(self.summary.states.get(state, 0) for state in UNDER_WAY)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,24 +94,43 @@ def _opened(path: Path) -> Iterator[Journal]:
         raise ConfigurationError(f"{path} is no journal of a batch: {error}") from error
 
 
+async def look(store: PostgresStore) -> Standing:
+    """Read a batch in a database, which is open."""
+    await store.refresh()
+    failed = [row async for row in first(store.rows(State.FAILED), MOST_NAMED)]
+    doubts = [row async for row in store.rows(State.IN_DOUBT, State.INTENT)]
+    found = _told(store.totals, store.meta, failed, doubts)
+    return attrs.evolve(found, workers=tuple(await store.workers()))
+
+
+async def first(rows: AsyncIterator[Row], most: int) -> AsyncIterator[Row]:
+    """Yield the first rows."""
+    async for row in rows:
+        if not most:
+            return
+        most -= 1
+        yield row
+
+
 def _standing(journal: Journal) -> Standing:
-    totals, failed = journal.totals, journal.page([State.FAILED], 0)[:MOST_NAMED]
-    meta = {name: value for name, value in journal.meta.items() if isinstance(value, str)}
+    failed = journal.page([State.FAILED], 0)[:MOST_NAMED]
+    return _told(journal.totals, journal.meta, failed, _all(journal, State.IN_DOUBT, State.INTENT))
+
+
+def _told(
+    totals: Totals, known: Mapping[str, Json], failed: Sequence[Row], doubts: Sequence[Row]
+) -> Standing:
+    meta = {name: value for name, value in known.items() if isinstance(value, str)}
     return Standing(
-        summary=BatchSummary(
-            states={state.value: number for state, number in totals.states.items() if number},
-            outputs=totals.made,
-            outputs_failed=totals.missed,
-            credits_estimated=totals.estimated,
-            credits_used=totals.used,
-            credits_bound=totals.spent,
+        summary=BatchSummary.of(
+            totals,
             seconds=0.0,
-            failures=tuple(
+            failures=[
                 Failure(key=row.key, line=row.line, error=row.reason or "") for row in failed
-            ),
+            ],
             failed=totals.states[State.FAILED],
         ),
-        doubts=tuple(map(_unanswered, _all(journal, State.IN_DOUBT, State.INTENT))),
+        doubts=tuple(map(_unanswered, doubts)),
         service=meta.get("base_url"),
         project=meta.get("project_name") or meta.get("project_id"),
     )

@@ -187,6 +187,8 @@ def fingerprint(template: Template | None, hashes: Sequence[str]) -> str:
 
 def _plain(value: Any) -> Json:
     match value:
+        case None | bool() | int() | float() | str():
+            return value
         case UploadedFile():
             return value.file_id if value.file_id.startswith(HASHED) else value.filename
         case Project():
@@ -195,8 +197,6 @@ def _plain(value: Any) -> Json:
             return {str(key): _plain(each) for key, each in value.items()}
         case list() | tuple():
             return [_plain(each) for each in value]
-        case None | bool() | int() | float() | str():
-            return value
     if attrs.has(type(value)):
         return {
             field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))

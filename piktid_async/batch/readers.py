@@ -62,7 +62,8 @@ def read_csv(
                 continue
             paths = [each.strip() for each in row[images].split(SEPARATOR) if each.strip()]
             template = _template(request, row) if by_row else request
-            yield _product(row[key].strip(), paths, base, line, template)
+            images_of_row = [base / each for each in paths]
+            yield _product(row[key].strip(), images_of_row, line, template)
 
 
 def read_jsonl(
@@ -99,7 +100,7 @@ def read_jsonl(
                 yield BadProduct(str(row.get("key") or ""), line, "images must be paths")
                 continue
             template = _template(request, row) if by_row else request
-            yield _product(row.get("key"), paths, base, line, template)
+            yield _product(row.get("key"), [base / each for each in paths], line, template)
 
 
 def read_folder(path: str | PathLike[str], request: Template) -> Read:
@@ -112,22 +113,20 @@ def read_folder(path: str | PathLike[str], request: Template) -> Read:
     root = Path(path)
     if not root.is_dir():
         raise ConfigurationError(f"{root} is no folder")
-    for parent, folders, files in os.walk(root):
+    top = os.fspath(root)
+    for parent, folders, files in os.walk(top):
         folders[:] = sorted((each for each in folders if not each.startswith(".")), key=_natural)
         images = [Path(parent, each) for each in sorted(files, key=_natural) if _is_image(each)]
         if images:
-            below = Path(parent).relative_to(root).as_posix()
-            key = below if below != "." else root.resolve().name
-            yield _product(key, images, Path(), str(parent), request)
+            below = parent.removeprefix(top).strip(os.sep).replace(os.sep, "/")
+            yield _product(below or root.resolve().name, images, parent, request)
 
 
-def _product(
-    key: Any, paths: Sequence[str | Path], base: Path, line: str, template: Any
-) -> Product | BadProduct:
+def _product(key: Any, images: Sequence[Path], line: str, template: Any) -> Product | BadProduct:
     try:
         if isinstance(template, InvalidRequestError):
             raise template
-        return Product(key, tuple(base / each for each in paths), template, line)
+        return Product(key, tuple(images), template, line)
     except InvalidRequestError as error:
         return BadProduct(str(key or ""), line, str(error))
 
@@ -174,7 +173,7 @@ class _Lines:
 
 def _is_image(name: str) -> bool:
     hidden = name.startswith(".") or RESULT_NAME.fullmatch(name)
-    return not hidden and Path(name).suffix.lower() in SUFFIXES
+    return not hidden and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

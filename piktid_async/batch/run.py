@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from piktid_async.batch.engine import set_up
 from piktid_async.batch.flow import Flow
 from piktid_async.batch.ledger import LedgerError, State
+from piktid_async.batch.opening import open_run
 from piktid_async.batch.planning import planned
 from piktid_async.batch.products import BadProduct, Doubt, Product, ProductOutcome
 from piktid_async.batch.recorded import error_json
-from piktid_async.batch.settle import Settling
 from piktid_async.batch.shared import Run
-from piktid_async.batch.sqlite import SqliteStore
-from piktid_async.batch.summary import BatchSummary, Failure, Plan
-from piktid_async.batch.uploading import Uploads
+from piktid_async.batch.stores import is_database, results_directory, store_for
+from piktid_async.batch.summary import BatchSummary, Enqueued, Failure, Plan
+from piktid_async.batch.tasks import UPLOAD
 from piktid_async.errors import ConfigurationError, InvalidRequestError, PiktidError
-from piktid_async.models.projects import Project, project_id_of
+from piktid_async.iterables import drawn
+from piktid_async.models.projects import Project
 from piktid_async.session import Session
 from piktid_async.transport.settings import count
 
@@ -45,9 +46,14 @@ class Batch:
     have been uploaded, submitted or downloaded is not repeated, and a submission of which it is
     not known whether it made a job is looked for, never sent again by itself.
 
-    - `journal`: a file on this machine; its lock lets one program at a time in.
+    - `journal`: a file on this machine, whose lock lets one program at a time in; or the URL of
+      a PostgreSQL database, where several programs may run the same list at once: each product
+      is one program's, and another's when that one dies. Give each session
+      `coordinator=PostgresCoordinator(url)`, so that they share the account's limits, too.
+    - `name`: tells the batches in one database apart; absent: "default".
     - `max_credits`: a product whose estimate would pass it is not submitted, over all runs.
-    - `directory`: where results go, a folder a product; absent: the journal without its suffix.
+    - `directory`: where results go, a folder a product; absent: the journal without its suffix,
+      or a folder named like the batch.
     - `project`: absent: one made for this journal, by which its jobs are known.
     - `in_flight`: products in hand at once; memory grows with it, not with the list.
     - `download`: False leaves the images at the service.
@@ -61,6 +67,7 @@ class Batch:
         journal: str | PathLike[str] = "run.sqlite",
         max_credits: float | None = None,
         *,
+        name: str | None = None,
         directory: str | PathLike[str] | None = None,
         project: Project | str | None = None,
         in_flight: int = 32,
@@ -69,13 +76,11 @@ class Batch:
         known = type(max_credits) in (int, float)
         if max_credits is not None and not (known and max_credits >= 0):
             raise ConfigurationError(f"max_credits must be 0 or more, not {max_credits!r}")
-        path = Path(journal)
         self._session = session
-        self._store = SqliteStore(path)
+        self._journal = journal
+        self._store = store_for(journal, name)
         self._max_credits = max_credits
-        self._directory = path.with_suffix("") if directory is None else Path(directory)
-        if self._directory == path:
-            self._directory = path.with_name(path.name + "-results")
+        self._directory = results_directory(journal, name) if directory is None else Path(directory)
         self._given_project = project
         self._in_flight = count("in_flight", in_flight, at_least=1)
         self._download = download
@@ -120,9 +125,42 @@ class Batch:
                     self._note(outcome)
                     yield outcome
                     await self._handed_out(outcome)
+            await self._store.refresh()
         finally:
+            if self._store.shared:
+                await self._store.free()
             self._running = False
             self._seconds = time.monotonic() - began
+
+    async def enqueue(self, products: Products) -> Enqueued:
+        """Put products into the database for workers to make, and return what became of them.
+
+        A row and its first task are one transaction. Images must be paths that the workers can
+        read, and the request a job request class, alone or in a pair with its settings; others
+        are told by `bad`, and stop none. What is there already is left as it is. The workers take
+        `directory`, `download` and `max_credits` from the last call. Makes the batch's project;
+        no credits. Raises `ConfigurationError` for a batch that is not in a database.
+        """
+        if not is_database(self._journal):
+            raise ConfigurationError("a queue needs a database: Batch(session, 'postgresql://...')")
+        from piktid_async.batch.postgres import PostgresStore
+        from piktid_async.batch.queueing import enqueue
+
+        store = self._store
+        assert isinstance(store, PostgresStore)
+        await set_up(str(self._journal))
+        await self._prepared()
+        await store.keep_meta(
+            enqueued=True,
+            directory=str(self._directory.absolute()),
+            download=self._download,
+            max_credits=self._max_credits,
+        )
+        return await enqueue(store, drawn("products", products, "products"), UPLOAD)
+
+    async def refresh(self) -> None:
+        """Have `summary` tell what others have done meanwhile; sends nothing to the service."""
+        await self._store.refresh()
 
     async def in_doubt(self) -> AsyncIterator[Doubt]:
         """Yield the submissions that may have made a job; sends nothing."""
@@ -154,7 +192,7 @@ class Batch:
             if job_id is not None:
                 await self._store.move(key, State.SUBMITTED, job_id=job_id, reason=reason)
             elif resubmit:
-                await self._store.move(key, State.PENDING)
+                await self._store.move(key, State.PENDING, then=UPLOAD)
             else:
                 error = error_json(PiktidError("given up by the user; there may have been a job"))
                 await self._store.move(key, State.FAILED, error=error, reason=error["text"])
@@ -171,64 +209,22 @@ class Batch:
     @property
     def summary(self) -> BatchSummary:
         """How the batch stands now."""
-        totals = self._store.totals
-        return BatchSummary(
-            states={state.value: number for state, number in totals.states.items() if number},
-            outputs=totals.made,
-            outputs_failed=totals.missed,
-            credits_estimated=totals.estimated,
-            credits_used=totals.used,
-            credits_bound=totals.spent,
+        return BatchSummary.of(
+            self._store.totals,
             seconds=self._seconds,
-            failures=tuple(self._failures),
+            failures=self._failures,
             failed=self._failed,
         )
 
     async def _prepared(self) -> Run:
-        store, service = self._store, self._session._runtime.config.base_url
-        mark = store.meta.get("mark")
-        if not isinstance(mark, str):
-            mark = uuid.uuid4().hex[:8]
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            await store.keep_meta(mark=mark, created=created, base_url=service)
-        elif store.meta.get("base_url") != service:
-            raise ConfigurationError(
-                f"the journal {store.path} belongs to {store.meta.get('base_url')}, not {service}: "
-                "its files and jobs are there"
-            )
-        project = await self._project(mark)
-        return Run(
-            session=self._session,
-            store=store,
-            uploads=Uploads(self._session, store, mark),
-            settling=Settling(
-                self._session, store, project.project_id, alone=self._given_project is None
-            ),
-            project=project,
+        return await open_run(
+            self._session,
+            self._store,
+            given_project=self._given_project,
             directory=self._directory,
             download=self._download,
             max_credits=self._max_credits,
         )
-
-    async def _project(self, mark: str) -> Project:
-        """Return the project of the journal, the same in every run."""
-        kept, name = self._store.meta.get("project_id"), self._store.meta.get("project_name")
-        given = self._given_project
-        if isinstance(kept, str):
-            if given is not None and project_id_of(given) != kept:
-                raise ConfigurationError(
-                    f"the journal {self._store.path} belongs to project {kept}: "
-                    "take another journal for another project"
-                )
-            return Project(kept, name if isinstance(name, str) else "")
-        if given is None:
-            project = await self._session.projects.ensure(f"batch-{mark}")
-        else:
-            project = given if isinstance(given, Project) else Project(project_id_of(given))
-        await self._store.keep_meta(
-            project_id=project.project_id, project_name=project.project_name
-        )
-        return project
 
     def _note(self, outcome: ProductOutcome) -> None:
         if outcome.error is None:
@@ -241,5 +237,8 @@ class Batch:
 
     async def _handed_out(self, outcome: ProductOutcome) -> None:
         """Note that whoever took an outcome has come back for the next."""
+        key = outcome.product.key
         if outcome.state is State.SAVED:
-            await self._store.move(outcome.product.key, State.DONE)
+            await self._store.move(key, State.DONE)
+        if self._store.shared and outcome.state is not None:
+            await self._store.free(key)

@@ -112,22 +112,23 @@ class Settling:
         """Whether nobody else makes jobs in this project."""
         self._one_at_a_time = asyncio.Lock()
 
-    async def look(self) -> None:
+    async def look(self, key: str | None = None) -> None:
         """Settle what the gallery, and the notifications of the last minutes, can settle.
 
-        No credits; one request per hundred jobs since the oldest doubt, none without doubts. A
-        service that does not answer settles nothing.
+        No credits; one request per hundred jobs since the oldest doubt, or since that of `key`,
+        none without doubts. A service that does not answer settles nothing.
         """
         try:
-            await self._look()
+            await self._look(key)
         except (AuthenticationError, SessionClosedError):
             raise
         except PiktidError as error:
             _log.warning("submissions in doubt could not be looked for: %s", error)
 
-    async def _look(self) -> None:
+    async def _look(self, key: str | None) -> None:
         async with self._one_at_a_time:
-            doubts = [row async for row in self._store.rows(State.IN_DOUBT)]
+            rows = [row async for row in self._store.rows(State.IN_DOUBT)]
+            doubts = [row for row in rows if key in (None, row.key)]
             if not doubts:
                 return
             jobs = await self._listed(min(row.t_intent or row.updated for row in doubts))
@@ -162,7 +163,8 @@ class Settling:
 
     async def lost(self, key: str, error: SubmissionUnknownError) -> Row:
         """Look for a job whose answer was lost a moment ago."""
-        await self.look()
+        # Not as far back as a doubt that stays: with the list, every answer lost would cost more.
+        await self.look(key)
         try:
             # Tells the queue of submissions, too, that the slot is the found job's, or free.
             job = await error.reconcile()

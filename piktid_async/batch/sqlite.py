@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import attrs
 
+from piktid_async.batch.clerk import Clerk
 from piktid_async.batch.journal import Journal, utc_now
 from piktid_async.batch.ledger import (
     Bound,
@@ -24,6 +23,7 @@ from piktid_async.batch.ledger import (
     Uploaded,
     advanced,
     intended,
+    withdrawn,
 )
 from piktid_async.errors import ConfigurationError
 from piktid_async.types import Json
@@ -38,17 +38,19 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.path = path
+        self.label: str = f"the journal {path}"
+        self.shared: bool = False
         self._journal = Journal(path, clock)
-        self._thread: ThreadPoolExecutor | None = None
+        self._clerk: Clerk | None = None
 
     async def open(self) -> Self:
         """Open the journal, making it if there is none; what was in `intent` is in doubt now.
 
         Raises `ConfigurationError` when another program has it open, or it is no journal.
         """
-        if self._thread is not None:
+        if self._clerk is not None:
             raise ConfigurationError(f"the journal {self.path} is open already")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="piktid-journal")
+        self._clerk = Clerk("piktid-journal")
         try:
             await self._read(self._journal.open)
         except BaseException:
@@ -58,11 +60,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what was begun, and let other programs in."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            loop = asyncio.get_running_loop()
-            await asyncio.shield(loop.run_in_executor(thread, self._journal.close))
-            thread.shutdown()
+        clerk, self._clerk = self._clerk, None
+        if clerk is not None:
+            await clerk.close(self._journal.close)
 
     @property
     def totals(self) -> Totals:
@@ -80,6 +80,13 @@ class SqliteStore:
         await self._write("REPLACE INTO meta VALUES (?, ?)", *rows)
         self._journal.meta = {**self._journal.meta, **values}
 
+    async def agree_on(self, **values: Json) -> None:
+        """Remember something of the run itself unless it is known already."""
+        await self.keep_meta(**{**values, **self.meta})
+
+    async def refresh(self) -> None:
+        """Nobody else writes here."""
+
     async def begin_run(self) -> None:
         """Forget which keys were drawn."""
         await self._write("DELETE FROM temp.drawn", ())
@@ -87,6 +94,13 @@ class SqliteStore:
     async def draw(self, key: str, line: str | None) -> Drawn:
         """Return a product's row, making it if there is none."""
         return await self._change(lambda: self._journal.draw(key, line))
+
+    async def claim(self, key: str) -> Row | None:
+        """Return a product's row: the file's lock keeps other programs out."""
+        return await self.row(key)
+
+    async def free(self, *keys: str) -> None:
+        """Nobody waits for them."""
 
     async def row(self, key: str) -> Row | None:
         """Return a product's row."""
@@ -100,9 +114,17 @@ class SqliteStore:
                 yield row
             page = await self._read(partial(self._journal.page, states, page[-1].seq))
 
-    async def move(self, key: str, to: State, **changes: Any) -> Row:
+    async def move(
+        self,
+        key: str,
+        to: State,
+        *,
+        of: str | None = None,
+        then: str | None = None,  # noqa: ARG002 - there is no queue here
+        **changes: Any,
+    ) -> Row:
         """Take one step; raises `LedgerError` if it is none, or the job is another's."""
-        return await self._step(key, lambda row: advanced(row, to, self._journal.now, changes))
+        return await self._step(key, lambda row: advanced(row, to, self._journal.now, changes, of))
 
     async def intend(self, key: str, max_credits: float | None, **changes: Any) -> Row:
         """Take the step to `intent`; raises `BudgetExceededError`."""
@@ -113,16 +135,9 @@ class SqliteStore:
             ),
         )
 
-    async def withdraw(self, key: str) -> None:
+    async def withdraw(self, key: str, of: str | None = None) -> None:
         """Take back an intent of which it is certain that nothing left; else do nothing."""
-        await self._step(
-            key,
-            lambda row: (
-                advanced(row, State.PENDING, self._journal.now, {})
-                if row.state is State.INTENT
-                else row
-            ),
-        )
+        await self._step(key, lambda row: withdrawn(row, self._journal.now, of))
 
     async def known_jobs(self, among: Iterable[str]) -> set[str]:
         """Return those of the jobs that are, or were, of some product."""
@@ -168,7 +183,6 @@ class SqliteStore:
         return await self._read(committed)
 
     async def _read(self, work: Callable[[], T]) -> T:
-        if self._thread is None:
+        if self._clerk is None:
             raise ConfigurationError("the journal is not open: use Batch inside `async with`")
-        # One thread, so first come, first served; shielded, so that what was begun takes effect.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
+        return await self._clerk.do(work)

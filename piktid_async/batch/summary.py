@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from piktid_async.batch.ledger import State
+from piktid_async.batch.ledger import State, Totals
+
+MOST_NAMED = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +42,23 @@ class BatchSummary:
     """The first hundred."""
     failed: int = 0
     """How many products of the last run did not end well."""
+
+    @classmethod
+    def of(
+        cls, totals: Totals, *, seconds: float, failures: Sequence[Failure] = (), failed: int = 0
+    ) -> BatchSummary:
+        """Sum up a journal."""
+        return cls(
+            states={state.value: number for state, number in totals.states.items() if number},
+            outputs=totals.made,
+            outputs_failed=totals.missed,
+            credits_estimated=totals.estimated,
+            credits_used=totals.used,
+            credits_bound=totals.spent,
+            seconds=seconds,
+            failures=tuple(failures),
+            failed=failed,
+        )
 
     @property
     def products(self) -> int:
@@ -85,3 +104,23 @@ class Plan:
     bad: tuple[Failure, ...]
     """Products that cannot be submitted as they are; the first hundred."""
     bad_count: int
+
+
+@attrs.define(kw_only=True)
+class Enqueued:
+    """What became of the products that were to be put into the queue."""
+
+    products: int = 0
+    """That were given."""
+    added: int = 0
+    known: int = 0
+    """That were there before, and are left as they are."""
+    bad: list[Failure] = attrs.field(factory=list)
+    """Those that no worker can make; the first hundred."""
+    bad_count: int = 0
+
+    def refuse(self, key: str, line: str | None, error: str) -> None:
+        """Note one that is not put there."""
+        self.bad_count += 1
+        if len(self.bad) < MOST_NAMED:
+            self.bad.append(Failure(key=key, line=line, error=error))

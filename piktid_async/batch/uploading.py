@@ -39,6 +39,11 @@ class Uploads:
         found |= {task.result().sha256: task.result() for task in tasks}
         return [_file(found[each.sha256]) for each in pictures]
 
+    async def there(self, hashes: Sequence[str]) -> list[UploadedFile]:
+        """Return images that were brought before."""
+        found = await self._store.uploaded(set(hashes))
+        return [_file(found[each]) for each in hashes]
+
     async def _bring(self, stem: str, picture: Picture) -> Uploaded:
         async with self._locks.setdefault(picture.sha256, asyncio.Lock()):
             there = await self._store.uploaded([picture.sha256])

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
-from datetime import UTC, datetime
-
-import attrs
-
 from piktid_async.batch import images
 from piktid_async.batch.ending import Ending
 from piktid_async.batch.images import Picture
-from piktid_async.batch.ledger import Row, State
+from piktid_async.batch.ledger import LedgerError, Row, State
 from piktid_async.batch.products import (
     Product,
     ProductOutcome,
@@ -22,6 +16,7 @@ from piktid_async.batch.products import (
 )
 from piktid_async.batch.recorded import error_json, error_of, result_of
 from piktid_async.batch.shared import Run
+from piktid_async.batch.submitting import Known, Submission
 from piktid_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -36,6 +31,7 @@ from piktid_async.errors import (
     UploadError,
 )
 from piktid_async.jobs import Job
+from piktid_async.models.jobs import JobResult
 from piktid_async.models.requests import JobRequest
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.types import redact_text
@@ -51,96 +47,86 @@ OF_THE_ACCOUNT = (
 """Errors that the next product would run into as well."""
 
 
-@attrs.frozen
-class Known:
-    """A product whose images were read."""
-
-    fingerprint: str
-    pictures: list[Picture]
-
-
-class Receipt:
-    """Keep the journal ahead of a submission: nothing leaves before its intent is written."""
-
-    def __init__(self, run: Run, key: str, request: JobRequest, known: Known) -> None:
-        self._run = run
-        self._key = key
-        self._request = request
-        self._known = known
-        self.sent: bool = False
-        """Whether the request may have left."""
-
-    async def sending(self) -> None:
-        """Write the intent; raises `BudgetExceededError`, and nothing is sent."""
-        await self._run.store.intend(
-            self._key,
-            self._run.max_credits,
-            intent_id=uuid.uuid4().hex[:8],
-            t_intent=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            fingerprint=self._known.fingerprint,
-            images=tuple(each.sha256 for each in self._known.pictures),
-            kind=self._request.kind,
-            input_ids=self._request.input_ids,
-            total_outputs=self._request.total_outputs,
-            estimate=self._request.credits,
-        )
-        self.sent = True
-
-    async def refused(self) -> None:
-        """Take the intent back: the service has refused, and the request queues up again."""
-        self.sent = False
-        await self._run.store.withdraw(self._key)
-
-
 class Work:
     """One product on its way."""
 
     def __init__(self, run: Run, product: Product) -> None:
         self._run = run
         self._store = run.store
-        self._product = product
-        self._known: Known | None = None
+        self.product: Product = product
+        self.known: Known | None = None
+        """What it is made of, once its images were read."""
+        self._pictures: list[Picture] = []
         self._lost: SubmissionUnknownError | None = None
+        self.elsewhere: bool = False
+        """Whether another program has it in hand."""
 
     async def bring(self) -> ProductOutcome | None:
         """Bring it as far as it goes; None when it is in doubt whether there is a job.
 
-        Raises what concerns the whole account; all else is told by the outcome.
+        None as well when it is `elsewhere`. Raises what concerns the whole account; all else is
+        told by the outcome.
         """
-        drawn = await self._store.draw(self._product.key, self._product.line)
+        drawn = await self._store.draw(self.product.key, self.product.line)
         if drawn.twin is not None:
-            where = self._product.line or "this one"
-            rule = f"{self._product.key!r} of {where} is the key of {drawn.twin}, too: change it"
-            return ProductOutcome(product=self._product, error=InvalidRequestError("key", rule))
-        return await self._go_on(drawn.row)
+            where = self.product.line or "this one"
+            rule = f"{self.product.key!r} of {where} is the key of {drawn.twin}, too: change it"
+            return ProductOutcome(product=self.product, error=InvalidRequestError("key", rule))
+        self.elsewhere = drawn.taken
+        return None if drawn.taken else await self._go_on(drawn.row)
+
+    async def take_over(self) -> ProductOutcome | None:
+        """Go on with it if the program that had it in hand has ended, or is done with it."""
+        row = await self._store.claim(self.product.key)
+        self.elsewhere = row is None
+        return None if row is None else await self._go_on(row)
 
     async def try_again(self) -> ProductOutcome:
         """Go on once more after the doubts were looked at; those that remain are an error."""
         row = await self._row()
         outcome = None if row.state is State.IN_DOUBT else await self._go_on(row)
+        self.elsewhere = False
         return outcome or self._outcome(await self._row(), self._doubt(row))
 
     async def _go_on(self, row: Row) -> ProductOutcome | None:
-        ending = Ending(self._run, self._product.key)
+        ending = Ending(self._run, self.product.key)
         try:
             row, job = await self._submitted(row)
             if row.state is State.IN_DOUBT:
                 return None
             row, error = await ending.reach(row, job)
-            return self._outcome(row, error or error_of(row.error, result_of(row.result)), ending)
+            result = ending.result or result_of(row.result)
+            return self._outcome(row, error or error_of(row.error, result), result)
         except OF_THE_ACCOUNT:
             raise
+        except LedgerError:
+            if not self._store.shared:
+                raise
+            # Another program has gone on with it, while this one was taken for dead.
+            self.elsewhere = True
+            await self._store.free(self.product.key)
+            return None
         except PiktidError as error:
-            return self._outcome(await self._failed(error), error, ending)
+            return self._outcome(await self.failed(error), error, ending.result)
 
     async def _submitted(self, row: Row) -> tuple[Row, Job | None]:
         """Bring it to where there is a job, or must not be another."""
+        row, request = await self.prepare(row)
+        if request is None:
+            return row, None
+        assert self.known is not None
+        found = await Submission(self._run, row.key, request, self.known).submit()
+        self._lost = found.lost
+        return found.row, found.job
+
+    async def prepare(self, row: Row) -> tuple[Row, JobRequest | None]:
+        """Read and upload its images; return what is to be submitted, if anything is."""
         over = row.state is not State.PENDING and not (
             row.state is State.FAILED and row.job_id is None
         )
         async with self._run.preparing:
             try:
-                known = self._known = await self._look()
+                known = await self._look()
             except (InvalidRequestError, UploadError):
                 if over:
                     return row, None  # its job needs the images no more
@@ -155,42 +141,22 @@ class Work:
                 return row, None
             if row.state is State.FAILED:
                 row = await self._store.move(row.key, State.PENDING)
-            files = await self._run.uploads.bring(row.key, known.pictures)
-        return await self._submit(build(self._product.request, self._run.project, files), known)
+            files = await self._run.uploads.bring(row.key, self._pictures)
+        return row, build(self.product.request, self._run.project, files)
 
     async def _look(self) -> Known:
-        check_count(self._product)
-        pictures = await images.look(self._product.images, self._store)
-        mark = fingerprint(self._product.request, [each.sha256 for each in pictures])
-        return Known(mark, pictures)
+        check_count(self.product)
+        self._pictures = await images.look(self.product.images, self._store)
+        hashes = tuple(each.sha256 for each in self._pictures)
+        self.known = Known(fingerprint(self.product.request, hashes), hashes)
+        return self.known
 
-    async def _submit(self, request: JobRequest, known: Known) -> tuple[Row, Job | None]:
-        key = self._product.key
-        receipt = Receipt(self._run, key, request, known)
-        try:
-            job = await self._run.session.submit(request, receipt=receipt)
-        except SubmissionUnknownError as error:
-            self._lost = error
-            await self._store.move(key, State.IN_DOUBT, reason=redact_text(error.reason))
-            return await self._run.settling.lost(key, error), None
-        except (asyncio.CancelledError, SessionClosedError):
-            if receipt.sent:
-                reason = "the wait for the answer was broken off"
-                await self._store.move(key, State.IN_DOUBT, reason=reason)
-            else:
-                await self._store.withdraw(key)
-            raise
-        except Exception:
-            await self._store.withdraw(key)
-            raise
-        return await self._store.move(key, State.SUBMITTED, job_id=job.id), job
-
-    async def _failed(self, error: PiktidError) -> Row:
+    async def failed(self, error: PiktidError) -> Row:
         """Note a failure that will not pass; all else is for a later run to try again."""
         row = await self._row()
         if row.state is not State.PENDING or not self._for_good(error):
             return row
-        mark = self._known.fingerprint if self._known is not None else ""
+        mark = self.known.fingerprint if self.known is not None else ""
         return await self._store.move(
             row.key,
             State.FAILED,
@@ -204,14 +170,14 @@ class Work:
             case InvalidRequestError():
                 return error.field != "max_credits"
             case UploadError():
-                return self._known is None  # before anything was sent: the file itself is bad
+                return self.known is None  # before anything was sent: the file itself is bad
             case StatusError():
                 refused = 400 <= error.status < 500 and not error.retryable
                 return refused and certainly_not_taken(error)
         return False
 
     async def _row(self) -> Row:
-        row = await self._store.row(self._product.key)
+        row = await self._store.row(self.product.key)
         assert row is not None, "it was drawn"
         return row
 
@@ -219,15 +185,14 @@ class Work:
         if self._lost is not None:
             return self._lost
         hashes = list(row.images)
-        request = build(self._product.request, self._run.project, stand_ins(hashes))
+        request = build(self.product.request, self._run.project, stand_ins(hashes))
         return SubmissionUnknownError(request, row.reason or "no answer has come")
 
     def _outcome(
-        self, row: Row, error: PiktidError | None, ending: Ending | None = None
+        self, row: Row, error: PiktidError | None, result: JobResult | None = None
     ) -> ProductOutcome:
-        result = ending.result if ending is not None else None
         return ProductOutcome(
-            product=self._product,
+            product=self.product,
             result=result or result_of(row.result),
             files=tuple(self._run.directory / each.path for each in row.files),
             error=error,

@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 from piktid_async.cli import account_app, jobs_app, tools_app
-from piktid_async.cli.batch_app import batch, estimate
+from piktid_async.cli.batch_app import batch, estimate, worker
 from piktid_async.cli.framing import EXIT_CODES, fail
 from piktid_async.cli.verbs.flat_to_model import flat_to_model
 from piktid_async.cli.verbs.packshot import packshot
@@ -58,7 +58,7 @@ def main(
 
 for panel, commands in {
     MAKE: (tools_app.demo, recolor, packshot, flat_to_model, swap, play),
-    MANY: (estimate,),
+    MANY: (estimate, worker),
     JOBS: (
         account_app.upload,
         account_app.watch,

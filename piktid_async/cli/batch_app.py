@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 
 from piktid_async.cli.framing import EXIT_CODES, console_on, in_one_sentence
 from piktid_async.cli.options import ReportOption
+
+DEFAULT_NAME = "default"
 
 batch: typer.Typer = typer.Typer(
     help="Any number of products, with a journal that survives any crash.",
@@ -57,16 +60,31 @@ JsonOption = Annotated[
 LimitsOption = Annotated[
     bool, typer.Option("--limits/--no-limits", help="Keep the documented account limits.")
 ]
-JournalArgument = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The batch's journal.")]
+JournalArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[JOURNAL]", help="The batch's journal, unless it is in a database."),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="PIKTID_DATABASE",
+        show_envvar=False,
+        help="PostgreSQL where the batch is kept for many workers; else PIKTID_DATABASE.",
+    ),
+]
+NameOption = Annotated[str, typer.Option(help="Which batch in the database.")]
 
 
 @batch.command("run", epilog=EXIT_CODES)
 def run_batch(
     source: SourceArgument,
-    journal: Annotated[
-        Path, typer.Option(help="File that remembers every step; the same one goes on.")
-    ],
     out: Annotated[Path, typer.Option(help="Folder for the results, a folder a product.")],
+    journal: Annotated[
+        Path | None, typer.Option(help="File that remembers every step; the same one goes on.")
+    ] = None,
+    database: DatabaseOption = None,
+    name: NameOption = DEFAULT_NAME,
     to: ToOption = None,
     kind: KindOption = Kind.RECOLOR,
     settings: SetOption = None,
@@ -95,6 +113,8 @@ def run_batch(
 
     Stopped or crashed, it goes on when it is run again: nothing is paid twice. Uses
     PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL. Costs credits, except with --sandbox.
+    With --database the products are put into a queue for `piktid worker`, on any machines that
+    see the same files, and their progress is shown until all is done.
     """
     with in_one_sentence(as_json=as_json):
         from piktid_async.cli.needs import check_sandbox, check_service
@@ -103,9 +123,28 @@ def run_batch(
             (check_sandbox if sandbox else check_service)()
         from piktid_async.cli.batch import carry_out, place_order
         from piktid_async.cli.batch_plan import forecast
+        from piktid_async.cli.errors import Trouble
+        from piktid_async.cli.places import in_database
         from piktid_async.cli.products import find_products
 
+        if journal is not None and _on_the_line(database):
+            raise Trouble("Give --journal or --database, not both.")
         products = find_products(source, kind=kind.value, to=to, settings=settings or ())
+        if journal is None and not sandbox and not dry_run:
+            from piktid_async.cli.batch_queue import enqueue
+
+            queued = enqueue(
+                products,
+                in_database(database, name),
+                out=out,
+                project=project,
+                max_credits=max_credits,
+                console=console_on(err=True),
+            )
+            _print(queued.as_json() if as_json else queued.lines())
+            raise typer.Exit(queued.code)
+        if journal is None:
+            raise Trouble("--journal: --sandbox and --dry-run need one.")
         order = place_order(
             products,
             journal=journal,
@@ -125,32 +164,60 @@ def run_batch(
 
 
 @batch.command("status", epilog=EXIT_CODES)
-def status(journal: JournalArgument, as_json: JsonOption = False) -> None:
+def status(
+    journal: JournalArgument = None,
+    database: DatabaseOption = None,
+    name: NameOption = DEFAULT_NAME,
+    live: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, of a batch in a database.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show how a batch stands, also while it runs. Sends nothing."""
     with in_one_sentence(as_json=as_json):
-        from piktid_async.cli.journals import read, standing_json, standing_table
+        from piktid_async.cli.errors import Trouble
+        from piktid_async.cli.journals import read, standing_json, standing_table, watch
+        from piktid_async.cli.places import place_of
 
-        standing = read(journal)
+        place = place_of(journal, database, name)
+        if live and (place.journal is not None or as_json):
+            raise Trouble("--watch is for a batch in a database, and without --json.")
+        if live:
+            watch(place, console_on(err=False))
+            return
+        standing = read(place)
         if as_json:
             _print(standing_json(standing))
         else:
-            console_on(err=False).print(standing_table(standing, journal))
+            console_on(err=False).print(standing_table(standing, place))
 
 
 @batch.command("doubts", epilog=EXIT_CODES)
-def doubts(journal: JournalArgument, as_json: JsonOption = False) -> None:
+def doubts(
+    journal: JournalArgument = None,
+    database: DatabaseOption = None,
+    name: NameOption = DEFAULT_NAME,
+    as_json: JsonOption = False,
+) -> None:
     """List the submissions that may have made a job. Sends nothing."""
     with in_one_sentence(as_json=as_json):
         from piktid_async.cli.journals import doubts_json, doubts_lines, read
+        from piktid_async.cli.places import place_of
 
-        standing = read(journal)
-        _print(doubts_json(standing) if as_json else doubts_lines(standing, journal))
+        place = place_of(journal, database, name)
+        standing = read(place)
+        _print(doubts_json(standing) if as_json else doubts_lines(standing, place))
 
 
 @batch.command("settle", epilog=EXIT_CODES)
 def settle(
-    journal: JournalArgument,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The product in doubt.")],
+    which: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[JOURNAL] KEY",
+            help="The batch's journal, unless it is in a database; and the product in doubt.",
+        ),
+    ],
     job: Annotated[
         str | None, typer.Option(metavar="ID", help="This job is the product's.")
     ] = None,
@@ -161,12 +228,43 @@ def settle(
         ),
     ] = False,
     give_up: Annotated[bool, typer.Option("--give-up", help="Count it as failed.")] = False,
+    database: DatabaseOption = None,
+    name: NameOption = DEFAULT_NAME,
 ) -> None:
     """End a doubt by what you know; the next run goes on with it. Sends nothing."""
     with in_one_sentence():
+        from piktid_async.cli.errors import Trouble
         from piktid_async.cli.journals import settle as settled
+        from piktid_async.cli.places import place_of
 
-        typer.echo(settled(journal, key, job=job, resubmit=resubmit, give_up=give_up))
+        *journals, key = which
+        if len(journals) > 1:
+            raise Trouble("Give one journal and one key; or a key and --database.")
+        place = place_of(Path(journals[0]) if journals else None, database, name)
+        typer.echo(settled(place, key, job=job, resubmit=resubmit, give_up=give_up))
+
+
+def worker(
+    database: DatabaseOption = None,
+    name: NameOption = DEFAULT_NAME,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; else the one of `batch run`.")
+    ] = None,
+) -> None:
+    """Make what `piktid batch run --database` has put into a queue, until Ctrl-C.
+
+    Any number of workers, on any machines, share the account's limits. Uses PIKTID_API_TOKEN and,
+    if set, PIKTID_BASE_URL. Costs credits.
+    """
+    with in_one_sentence():
+        from piktid_async.cli.needs import check_service
+        from piktid_async.cli.places import in_database
+
+        place = in_database(database, name)
+        check_service()
+        from piktid_async.cli.batch_queue import work
+
+        work(place, out=out, console=console_on(err=True))
 
 
 def estimate(
@@ -186,6 +284,10 @@ def estimate(
         told = forecast(products, limits=limits)
         _print(told.as_json() if as_json else told.lines())
         raise typer.Exit(told.code)
+
+
+def _on_the_line(database: str | None) -> bool:
+    return database is not None and database != os.environ.get("PIKTID_DATABASE")
 
 
 def _print(told: object) -> None:

@@ -42,6 +42,8 @@ class JobReport:
     status: str = "not submitted"
     """The service's word, or one of: not submitted, submitting, submitted, unknown."""
     error: str | None = None
+    credits_estimated: float | None = None
+    """Before it was submitted; None where the price is not known."""
     credits_used: float | None = None
     began: float | None = None
     """When it was about to be submitted, in Unix seconds."""
@@ -114,6 +116,13 @@ class Report:
         known = [job.credits_used for job in self.jobs if job.credits_used is not None]
         return sum(known) if known else None
 
+    @property
+    def credits_estimated(self) -> float | None:
+        """The same before they were submitted, over those that were, or may have been."""
+        submitted = (job for job in self.jobs if job.job_id or job.goes_on)
+        known = [job.credits_estimated for job in submitted if job.credits_estimated is not None]
+        return sum(known) if known else None
+
     def lines(self) -> Iterator[str]:
         """Sum up for people: each picture, each job that went wrong, the total."""
         for number, item in enumerate(self.items, 1):
@@ -125,10 +134,9 @@ class Report:
         yield from dict.fromkeys(job.error for job in self.jobs if job.error)
         items = list(self.items)
         made = sum(1 for item in items if item.path)
-        paid = f", {self.credits_used:g} credits" if self.credits_used is not None else ""
         yield (
             f"{made} of {count(len(items), 'picture')} {self.done} ({clean(self.target)}) "
-            f"in {self.seconds:.1f} s{paid}."
+            f"in {self.seconds:.1f} s{self._paid()}."
         )
         if self.trouble:
             yield self.trouble
@@ -146,6 +154,7 @@ class Report:
             "service": self.service,
             "project": self.project,
             "seconds": round(self.seconds, 3),
+            "credits_estimated": self.credits_estimated,
             "credits_used": self.credits_used,
             "page": str(self.page) if self.page else None,
             "error": self.trouble or next((job.error for job in self.jobs if job.error), None),
@@ -155,6 +164,7 @@ class Report:
                     "status": job.status,
                     "folder": str(job.folder),
                     "error": job.error,
+                    "credits_estimated": job.credits_estimated,
                     "credits_used": job.credits_used,
                     "outputs": [
                         {
@@ -171,6 +181,12 @@ class Report:
                 for job in self.jobs
             ],
         }
+
+    def _paid(self) -> str:
+        used, estimated = self.credits_used, self.credits_estimated
+        if used is None:
+            return f", {estimated:g} credits estimated" if estimated is not None else ""
+        return f", {used:g} credits" + (f" ({estimated:g} estimated)" if estimated else "")
 
     def _name(self, item: Item, number: int) -> str:
         if item.source is None:

@@ -147,6 +147,7 @@ class Run:
 
     async def _submit(self, session: Session, request: JobRequest, report: JobReport) -> Job:
         self._requests.append((request, report))
+        report.credits_estimated = request.credits
         report.status, report.began = "submitting", time.time()
         try:
             return await session.submit(request)
@@ -190,6 +191,7 @@ class Run:
         except JobError as error:
             report.status = job.status
             if error.result is not None:
+                report.credits_used = error.result.credits_used
                 await self._save(job, error.result, report)
             raise
         except TimeoutError as error:

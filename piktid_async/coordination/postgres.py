@@ -95,6 +95,7 @@ class PostgresCoordinator:
       `base_url` and token; so it is needed where the token comes from a function, and where
       processes have tokens of their own. One database serves several accounts.
     - `lease`: seconds after which a process without a sign of life is taken for dead.
+    - `doubt_held`: seconds for which a submission without an answer keeps its slot.
 
     Makes its tables in schema `piktid` on first use, which needs the right to; two connections
     per event loop. The inbox holds notifications for eleven minutes, links included; no token is
@@ -115,10 +116,12 @@ class PostgresCoordinator:
         limits: AccountLimits | None = None,
         account: str | None = None,
         lease: float = 15.0,
+        doubt_held: float = DOUBT_HELD,
     ) -> None:
         self._database = _checked_database(url)
         self._limits = AccountLimits() if limits is None else checked_limits(limits)
-        self._lease = _checked_lease(lease)
+        self._lease = _checked_seconds("lease", lease)
+        self._doubt_held = _checked_seconds("doubt_held", doubt_held)
         self._named = account is not None
         self._account = None if account is None else _hash(_checked_name(account))
         self._clock = time.monotonic
@@ -295,8 +298,8 @@ class PostgresCoordinator:
         """Date the grant, and hold its slot for the job that may have been made."""
         self._under_way.discard(place)
         if place.pooled:
-            self._doubts[place] = self._clock() + DOUBT_HELD
-        self._write("SELECT piktid.doubtful(%s, %s, %s)", self._key, place.token, DOUBT_HELD)
+            self._doubts[place] = self._clock() + self._doubt_held
+        self._write("SELECT piktid.doubtful(%s, %s, %s)", self._key, place.token, self._doubt_held)
 
     def settled(self, place: Waiting, job_id: str | None) -> None:
         """End a doubt: the slot passes to the job that was found, or is free."""
@@ -352,7 +355,7 @@ class PostgresCoordinator:
         known = [place.token for place in (*self._under_way, *self._waiting)]
         await desk.call(
             "SELECT piktid.beat(%s, %s, %s, %s, %s, %s, %s::uuid[])",
-            *(self._key, desk.owner, self._lease, self._limits.window, DOUBT_HELD),
+            *(self._key, desk.owner, self._lease, self._limits.window, self._doubt_held),
             *(ABANDONED, None if self.commands else known),
         )
 
@@ -488,10 +491,10 @@ def _checked_database(url: object) -> dict[str, Any]:
     return checked_database(url)
 
 
-def _checked_lease(lease: object) -> float:
-    if type(lease) not in (int, float) or not 0 < lease < math.inf:  # type: ignore[operator]
-        raise ConfigurationError(f"lease must be positive seconds, not {lease!r}")
-    return float(lease)  # type: ignore[arg-type]
+def _checked_seconds(name: str, given: object) -> float:
+    if type(given) not in (int, float) or not 0 < given < math.inf:  # type: ignore[operator]
+        raise ConfigurationError(f"{name} must be positive seconds, not {given!r}")
+    return float(given)  # type: ignore[arg-type]
 
 
 def _checked_name(account: object) -> str:

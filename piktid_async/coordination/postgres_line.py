@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
+import attrs
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
@@ -17,8 +18,6 @@ from piktid_async.errors import ConfigurationError, ConnectionFailedError, Respo
 
 _log = logging.getLogger("piktid_async.postgres")
 
-VERSION = 1
-"""Of the tables and functions; another one lives in another version of this package."""
 MAKING = 0x70696B746964  # "piktid", as the lock's number
 DEFAULTS: dict[str, str | int] = {
     "application_name": "piktid",
@@ -31,6 +30,30 @@ DEFAULTS: dict[str, str | int] = {
 }
 
 Row = tuple[Any, ...]
+Statement: TypeAlias = tuple[str, tuple[object, ...]]
+"""One statement, and its values."""
+
+
+@attrs.frozen
+class Schema:
+    """Tables and functions, made by whoever needs them first."""
+
+    name: str
+    table: str
+    """Holds the version."""
+    version: int
+    """Another one lives in another version of this package."""
+    what: str
+    text: Callable[[], str] = attrs.field(repr=False)
+
+
+SHARED_LIMITS = Schema(
+    "piktid",
+    "coordination",
+    1,
+    "the shared limits",
+    lambda: files("piktid_async.coordination").joinpath("postgres.sql").read_text("utf-8"),
+)
 
 
 def checked_database(url: object) -> dict[str, Any]:
@@ -44,10 +67,20 @@ def checked_database(url: object) -> dict[str, Any]:
 
 
 class Line:
-    """One connection, made anew after it was lost; one call at a time."""
+    """One connection, made anew after it was lost; one call at a time.
 
-    def __init__(self, database: dict[str, Any]) -> None:
+    `setup` returns what each new connection begins with.
+    """
+
+    def __init__(
+        self,
+        database: dict[str, Any],
+        schema: Schema = SHARED_LIMITS,
+        setup: Callable[[], Iterable[Statement]] = tuple,
+    ) -> None:
         self._database = database
+        self._schema = schema
+        self._setup = setup
         self._connection: psycopg.AsyncConnection[Row] | None = None
         self._one_at_a_time = asyncio.Lock()
 
@@ -95,7 +128,9 @@ class Line:
             )
             # Counting under a lock needs each statement to see what was committed before it.
             await found.execute("SET default_transaction_isolation TO 'read committed'")
-            await _make_tables(found)
+            await _make_tables(found, self._schema)
+            for statement, values in self._setup():
+                await found.execute(statement.encode(), values)
         return found
 
     async def _close(self) -> None:
@@ -104,41 +139,44 @@ class Line:
             await found.close()
 
 
-async def _make_tables(connection: psycopg.AsyncConnection[Row]) -> None:
-    found = await _version(connection)
+async def _make_tables(connection: psycopg.AsyncConnection[Row], schema: Schema) -> None:
+    found = await _version(connection, schema)
     if found is None:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [MAKING])
-            found = await _version(connection)
+            found = await _version(connection, schema)
             if found is None:
-                _log.info("making the tables of schema piktid")
-                await connection.execute(_schema())
-                found = VERSION
-    if found != VERSION:
+                _log.info("making the tables of schema %s", schema.name)
+                await connection.execute(_making(schema))
+                found = schema.version
+    if found != schema.version:
         await connection.close()
         raise ConfigurationError(
-            f"the database holds version {found} of the shared limits, and this is {VERSION}: "
-            "use the same version of piktid-async everywhere"
+            f"the database holds version {found} of {schema.what}, and this is "
+            f"{schema.version}: use the same version of piktid-async everywhere"
         )
 
 
-async def _version(connection: psycopg.AsyncConnection[Row]) -> int | None:
+async def _version(connection: psycopg.AsyncConnection[Row], schema: Schema) -> int | None:
     # Not `to_regclass`: it may remember that there was none, from before the lock was granted.
     cursor = await connection.execute(
         "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = 'piktid' AND c.relname = 'coordination'"
+        "WHERE n.nspname = %s AND c.relname = %s",
+        [schema.name, schema.table],
     )
     if await cursor.fetchone() is None:
         return None
-    row = await (await connection.execute("SELECT version FROM piktid.coordination")).fetchone()
+    table = sql.Identifier(schema.name, schema.table)
+    cursor = await connection.execute(sql.SQL("SELECT version FROM {}").format(table))
+    row = await cursor.fetchone()
     return None if row is None else int(row[0])
 
 
-def _schema() -> bytes:
-    text = files("piktid_async.coordination").joinpath("postgres.sql").read_text("utf-8")
+def _making(schema: Schema) -> bytes:
     return (
-        "CREATE SCHEMA IF NOT EXISTS piktid;\n"
-        f"CREATE TABLE piktid.coordination AS SELECT {VERSION} AS version;\n{text}"
+        f"CREATE SCHEMA IF NOT EXISTS {schema.name};\n"
+        f"CREATE TABLE {schema.name}.{schema.table} AS SELECT {schema.version} AS version;\n"
+        f"{schema.text()}"
     ).encode()
 
 

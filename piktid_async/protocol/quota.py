@@ -13,6 +13,7 @@ that went through, and one more a window from then on, until it is back at the l
 from __future__ import annotations
 
 import math
+import operator
 
 import attrs
 
@@ -31,6 +32,9 @@ class Grant:
     at: float = math.inf
     """When the answer came; infinite while the request is under way."""
     refused: bool = False
+
+
+_DATE = operator.attrgetter("at")
 
 
 @attrs.frozen
@@ -57,11 +61,10 @@ class Quota:
 
     def ready_at(self, path: str, pooled: bool, now: float) -> float:
         """Return when a submission may leave; infinite if that depends on an answer or a job."""
-        return max(
-            self.window_opens(path, now),
-            self.held_until(path),
-            self.slot_opens(now) if pooled else -math.inf,
-        )
+        slot = self.slot_opens(now) if pooled else -math.inf
+        if slot == math.inf:
+            return slot
+        return max(slot, self.window_opens(path, now), self.held_until(path))
 
     def take(self, path: str, pooled: bool, now: float) -> Grant:
         """Take a place in the window and a slot; only when `ready_at` is not later than now."""
@@ -131,9 +134,12 @@ class Quota:
         self._full_until = -math.inf
 
     def stranger_ended(self) -> None:
-        """Hear of the end of a job that nobody here knows: it may be the oldest one in doubt."""
+        """Hear of the end of a job that nobody here knows: it may be the oldest one in doubt.
+
+        Unless a request is under way: it may be that one's, whose answer is lost or late.
+        """
         self.room()
-        if self._doubts:
+        if self._doubts and not self._under_way:
             del self._doubts[next(iter(self._doubts))]
 
     # What stands where: for whoever waits, and for reports.
@@ -157,10 +163,12 @@ class Quota:
     def window_opens(self, path: str, now: float) -> float:
         """Return when the window of an endpoint has room."""
         allowed = self.allowed(path, now)
-        if allowed == math.inf:
+        if len(self._grants.get(path, ())) < allowed:
+            return -math.inf  # asked for at every change: what has left the window may stay so long
+        recent = self._recent(path, now)
+        if len(recent) < allowed:
             return -math.inf
-        used = self.used(path, now)
-        return -math.inf if len(used) < allowed else used[-int(allowed)] + self.limits.window
+        return sorted(recent, key=_DATE)[-int(allowed)].at + self.limits.window
 
     def held_until(self, path: str) -> float:
         """Return until when a refusal holds an endpoint back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from piktid_async import AccountLimits, GarmentRecolor, Session
 from piktid_async.batch import Product
 from piktid_async.batch.ledger import Store
+from piktid_async.batch.postgres import PostgresStore
 from piktid_async.batch.sqlite import SqliteStore
 from piktid_async.sandbox import Faults, Sandbox
 from piktid_async.sandbox.rendering import PLAIN_JPEG
@@ -18,10 +20,15 @@ from tests.batch.program import QUICK
 NAVY = (GarmentRecolor, {"reference_text": "navy", "processing_size": 1024})
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Every kind of journal: what holds for one holds for all."""
-    opened = await SqliteStore(tmp_path / "journal.sqlite").open()
+    opened: SqliteStore | PostgresStore
+    if request.param == "sqlite":
+        opened = await SqliteStore(tmp_path / "journal.sqlite").open()
+    else:
+        database = request.getfixturevalue("database")
+        opened = await PostgresStore(database, uuid.uuid4().hex).open()
     yield opened
     await opened.close()
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
+import psycopg
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from piktid_async import BudgetExceededError
 from piktid_async.batch.ledger import FOLLOWS, WITH_JOB, LedgerError, State, Totals
+from piktid_async.batch.postgres import PostgresStore
 from piktid_async.batch.sqlite import SqliteStore
 
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -46,12 +54,21 @@ class JournalAgainstADict(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp(prefix="piktid-journal-"))
         self.crashes = 0
+        self.name = uuid.uuid4().hex
         self.model: dict[str, Known] = {}
         self.owners: dict[str, str] = {}
-        self.store = self.opened(self.folder / "0.sqlite")
+        self.store = self.opened()
 
-    def opened(self, path: Path) -> SqliteStore:
-        return self.wait(SqliteStore(path).open())
+    def opened(self) -> Any:
+        return self.wait(SqliteStore(self.folder / f"{self.crashes}.sqlite").open())
+
+    def crash(self) -> None:
+        """Take the files as a crash at this moment would leave them."""
+        self.crashes += 1
+        copy = self.folder / f"{self.crashes}.sqlite"
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{self.store.path}{suffix}", f"{copy}{suffix}")
+        self.wait(self.store.close())
 
     def wait(self, coroutine: Any) -> Any:
         return self.loop.run_until_complete(coroutine)
@@ -118,16 +135,14 @@ class JournalAgainstADict(RuleBasedStateMachine):
 
     @rule(clean=st.booleans())
     def end_and_come_back(self, clean: bool) -> None:
-        """Close in good order; or take the files as a crash at this moment would leave them."""
-        path = self.store.path
-        if not clean:
-            self.crashes += 1
-            copy = self.folder / f"{self.crashes}.sqlite"
-            for suffix in ("", "-wal"):
-                shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
-            path = copy
-        self.wait(self.store.close())
-        self.store = self.opened(path)
+        """Close in good order, or not; then open it again."""
+        if clean:
+            self.wait(self.store.close())
+        else:
+            self.crash()
+        self.store = self.opened()
+        for key in self.model:
+            assert self.wait(self.store.claim(key)) is not None
         for known in self.model.values():
             if known.state is State.INTENT:
                 known.state = State.IN_DOUBT
@@ -144,6 +159,7 @@ class JournalAgainstADict(RuleBasedStateMachine):
         counted = Totals()
         for row in found:
             counted.count(row)
+        self.wait(self.store.refresh())
         assert self.store.totals == counted
         assert self.wait(self.store.known_jobs(["j1", "j2", "j3", "j4"])) == self.owners.keys()
 
@@ -157,5 +173,30 @@ class JournalAgainstADict(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
+class Shared(JournalAgainstADict):
+    """The same in PostgreSQL, where a crash is a connection that is gone."""
+
+    database: ClassVar[str]
+
+    def opened(self) -> Any:
+        return self.wait(PostgresStore(Shared.database, self.name).open())
+
+    def crash(self) -> None:
+        async def cut() -> None:
+            async with await psycopg.AsyncConnection.connect(Shared.database) as other:
+                ((pid,),) = await self.store._ask("SELECT pg_backend_pid()")
+                await other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+        self.wait(cut())
+        self.wait(self.store.close())
+
+
 TestJournalAgainstADict = JournalAgainstADict.TestCase
 TestJournalAgainstADict.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_a_shared_journal_against_a_dict(database: str) -> None:
+    Shared.database = database
+    run_state_machine_as_test(
+        Shared, settings=settings(max_examples=15, stateful_step_count=30, deadline=None)
+    )

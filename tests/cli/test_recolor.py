@@ -29,6 +29,7 @@ async def test_pictures_come_back_recolored_with_a_page(
     lines = ended.out.splitlines()
     assert lines[:3] == [f"{photo} -> {path}" for photo, path in zip(photos, results, strict=True)]
     assert lines[3].startswith("3 of 3 pictures recolored (forest green) in ")
+    assert lines[3].endswith(" s, 9 credits (9 estimated).")
     assert lines[4:] == [str(out / "page.html")]
     page = (out / "page.html").read_text()
     assert all(photo.name in page for photo in photos)
@@ -56,6 +57,7 @@ async def test_json_tells_where_each_picture_went_and_nothing_else_is_printed(
         "target": "forest green",
         "service": "127.0.0.1",
         "project": "piktid-cli",
+        "credits_estimated": 12,
         "credits_used": 12,
         "page": str(out / "page.html"),
         "error": None,

