@@ -30,9 +30,10 @@ async def start(request: Request, name: str, color: str) -> JSONResponse:
     try:
         image = await session.upload(StreamSource(request.stream(), size, name))
         project = await session.projects.ensure("backend")
-        job = await session.submit(
-            GarmentRecolor(project=project, images=[image], reference_text=color)
+        wanted = GarmentRecolor(
+            project=project, images=[image], reference_text=color, num_variations=2
         )
+        job = await session.submit(wanted)
     except PiktidError as error:
         return JSONResponse({"error": error.summary}, 502 if error.retryable else 400)
     return JSONResponse({"job": job.id})
@@ -49,8 +50,8 @@ async def told(job: Job) -> AsyncIterator[str]:
     try:
         async for output in job.outputs():
             yield f"data: {json.dumps({'percent': job.progress.percent, 'url': output.url})}\n\n"
-        result = await job.result()
-        yield f"data: {json.dumps({'status': result.status})}\n\n"
+        status = (await job).status
+        yield f"data: {json.dumps({'percent': job.progress.percent, 'status': status})}\n\n"
     except PiktidError as error:
         yield f"data: {json.dumps({'error': error.summary})}\n\n"
 

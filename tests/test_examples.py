@@ -16,8 +16,8 @@ from piktid_async.sandbox.imaging import sample_photos
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-NEED_MORE = {"13_fastapi_backend.py": "a browser", "16_processes.py": "a database"}
-"""Run by tests of their own."""
+SERVES = "13_fastapi_backend.py"
+"""Runs until it is stopped: `tests/neighbours/test_backend_example.py`."""
 PRINTED = {
     "01_recolor.py": r"([01] http://127\.0\.0\.1:\S+\n){2}",
     "02_on_the_sandbox.py": r"4 pictures, 12 credits\n(navy/[01]-[01]\.jpg\n){4}",
@@ -41,6 +41,7 @@ PRINTED = {
         r"(?=(.*\n)*ghost \(catalogue\.csv:4\): UploadError\n)(.*\n){3}9 of 9 credits\n"
     ),
     "15_pipeline.py": r"((back|front|model)\.jpg: completed\n){3}",
+    "16_processes.py": r"navy: completed\nforest green: completed\nwine red: completed\n",
     "10_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
 }
 LEFT = {
@@ -53,10 +54,14 @@ LEFT = {
 
 @pytest.mark.parametrize(
     "example",
-    [example for example in EXAMPLES if example.name not in NEED_MORE],
+    [example for example in EXAMPLES if example.name != SERVES],
     ids=lambda path: path.name,
 )
-async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_the_example_runs(
+    example: Path, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    shared = example.name == "16_processes.py"
+    database = request.getfixturevalue("database") if shared else ""
     names = ("front.jpg", "back.jpg", "model.jpg")
     for name, photo in zip(names, sample_photos(3, size=400), strict=True):
         (tmp_path / name).write_bytes(photo.data)
@@ -66,7 +71,7 @@ async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path)
         env=os.environ
         | {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": sandbox.url}
         | {"VTRYON_API_KEY": sandbox.vtryon_key, "VTRYON_BASE_URL": sandbox.vtryon_url}
-        | {"PYTHONPATH": "", "PORT": str(_free_port())},
+        | {"PYTHONPATH": "", "PORT": str(free_port()), "PIKTID_DATABASE": database},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -79,7 +84,7 @@ async def test_the_example_runs(example: Path, sandbox: Sandbox, tmp_path: Path)
     assert sandbox.books.notifications_outstanding == ()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
