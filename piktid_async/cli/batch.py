@@ -22,7 +22,7 @@ from piktid_async.cli.products import Products
 from piktid_async.cli.progress import Lines, view_on
 from piktid_async.cli.report import SANDBOX
 from piktid_async.cli.report_page import check_report
-from piktid_async.cli.service import QUICK_TO_END, service_name
+from piktid_async.cli.service import QUICK_TO_END, service_name, session_with
 from piktid_async.cli.words import count
 from piktid_async.errors import (
     BudgetExceededError,
@@ -214,7 +214,7 @@ async def _carry_out(run: BatchRun, order: BatchOrder, *, sandbox: bool) -> None
 async def _session(order: BatchOrder, *, sandbox: bool) -> AsyncIterator[Session]:
     limits = AccountLimits() if order.limits else AccountLimits.unlimited()
     if not sandbox:
-        async with Session(stream=QUICK_TO_END, limits=limits) as session:
+        async with session_with(limits=limits) as session:
             yield session
         return
     from piktid_async.sandbox import Sandbox

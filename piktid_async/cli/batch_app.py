@@ -230,9 +230,10 @@ def settle(
     give_up: Annotated[bool, typer.Option("--give-up", help="Count it as failed.")] = False,
     database: DatabaseOption = None,
     name: NameOption = DEFAULT_NAME,
+    as_json: JsonOption = False,
 ) -> None:
     """End a doubt by what you know; the next run goes on with it. Sends nothing."""
-    with in_one_sentence():
+    with in_one_sentence(as_json=as_json):
         from piktid_async.cli.errors import Trouble
         from piktid_async.cli.journals import settle as settled
         from piktid_async.cli.places import place_of
@@ -241,7 +242,8 @@ def settle(
         if len(journals) > 1:
             raise Trouble("Give one journal and one key; or a key and --database.")
         place = place_of(Path(journals[0]) if journals else None, database, name)
-        typer.echo(settled(place, key, job=job, resubmit=resubmit, give_up=give_up))
+        told = settled(place, key, job=job, resubmit=resubmit, give_up=give_up)
+        _print({"ok": True, "exit_code": 0, "key": key, "told": told} if as_json else [told])
 
 
 def worker(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from piktid_async.cli.journals import DATABASE_HINTS, standing_json, watch
 from piktid_async.cli.places import Place
 from piktid_async.cli.products import Products
 from piktid_async.cli.progress import view_on
-from piktid_async.cli.service import QUICK_TO_END
+from piktid_async.cli.service import session_with
 from piktid_async.cli.words import count
 from piktid_async.errors import PiktidError
 
@@ -135,5 +136,5 @@ async def _enqueued(
             return await batch.enqueue(products)
 
 
-def _session(database: str) -> Session:
-    return Session(stream=QUICK_TO_END, coordinator=PostgresCoordinator(database))
+def _session(database: str) -> AbstractAsyncContextManager[Session]:
+    return session_with(coordinator=PostgresCoordinator(database))

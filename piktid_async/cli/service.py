@@ -20,8 +20,7 @@ async def session_with(*, sandbox: bool = False, **settings: Any) -> AsyncIterat
     """Open a session; `settings` are those of `Session`."""
     settings.setdefault("stream", QUICK_TO_END)
     if not sandbox:
-        proxy = os.environ.get(PROXY_VARIABLE) or None
-        async with Session(proxy=proxy, **settings) as session:
+        async with Session(proxy=proxy(), **settings) as session:
             yield session
         return
     from piktid_async.sandbox import Sandbox
@@ -31,6 +30,11 @@ async def session_with(*, sandbox: bool = False, **settings: Any) -> AsyncIterat
         Session(token=server.token, base_url=server.url, **settings) as session,
     ):
         yield session
+
+
+def proxy() -> str | None:
+    """Return the proxy that is set for the command line."""
+    return os.environ.get(PROXY_VARIABLE) or None
 
 
 def service_name() -> str:

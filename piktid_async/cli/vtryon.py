@@ -18,6 +18,7 @@ from piktid_async.cli.errors import VTRYON_HINTS, Exit, Trouble, clean, trouble_
 from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.progress import Lines, view_on
 from piktid_async.cli.report import SANDBOX
+from piktid_async.cli.service import proxy
 from piktid_async.errors import (
     InvalidRequestError,
     JobTimeoutError,
@@ -170,7 +171,7 @@ class _Run:
 @asynccontextmanager
 async def _session(*, sandbox: bool) -> AsyncIterator[VtryonSession]:
     if not sandbox:
-        async with VtryonSession() as session:
+        async with VtryonSession(proxy=proxy()) as session:
             yield session
         return
     from piktid_async.sandbox import Sandbox

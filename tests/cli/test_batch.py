@@ -233,8 +233,9 @@ async def test_a_doubt_is_settled_by_what_the_user_knows(
         known = {job_id for (job_id,) in db.execute("SELECT job_id FROM jobs")}
     (job_id,) = losing.books.jobs.keys() - known
     choice = (how, job_id) if how == "--job" else (how,)
-    settled = await piktid("batch", "settle", files[1], key, *choice)
+    settled = await piktid("batch", "settle", files[1], key, *choice, "--json")
     assert settled.code == 0, settled.text
+    assert json.loads(settled.out)["key"] == key
     args = ("batch", "run", catalogue, *GREEN, *files, "--project", "shared")
     ended = await piktid(*args, **env_of(losing))
     assert ended.code == (1 if how == "--give-up" else 0), ended.text
@@ -243,6 +244,8 @@ async def test_a_doubt_is_settled_by_what_the_user_knows(
     over = await piktid("batch", "settle", files[1], key, "--give-up")
     assert over.code == 2
     assert "it cannot become failed" in over.err
+    told = await piktid("batch", "settle", files[1], key, "--give-up", "--json")
+    assert "it cannot become failed" in json.loads(told.out)["error"]
 
 
 async def test_a_dry_run_tells_counts_credits_and_time_and_sends_nothing(
