@@ -61,6 +61,20 @@ if TYPE_CHECKING:
         UsagePeriod,
     )
     from piktid_async.models.create_packshot import CreatePackshot, PackshotInstruction
+    from piktid_async.models.events import (
+        Acknowledgement,
+        Backfill,
+        DownloadFinished,
+        Event,
+        JobCharged,
+        JobEnded,
+        JobSubmitted,
+        OnEvent,
+        RequestAttempt,
+        StreamReconnect,
+        TurnWait,
+        UploadFinished,
+    )
     from piktid_async.models.flat_to_model import FlatToModel, ModelInstruction
     from piktid_async.models.garment_recolor import GarmentRecolor
     from piktid_async.models.identities import (
@@ -115,11 +129,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccountLimits",
+    "Acknowledgement",
     "ActiveJobLimitError",
     "AnnotatedImage",
     "ApiToken",
     "Asset",
     "AuthenticationError",
+    "Backfill",
     "BadRequestError",
     "BatchEdit",
     "BudgetExceededError",
@@ -134,8 +150,10 @@ __all__ = [
     "Deletion",
     "DesignValue",
     "DownloadError",
+    "DownloadFinished",
     "DownloadProgress",
     "Estimate",
+    "Event",
     "EventTooLargeError",
     "FlatToModel",
     "GarmentRecolor",
@@ -157,12 +175,15 @@ __all__ = [
     "InvalidRequestError",
     "Job",
     "JobAbortedError",
+    "JobCharged",
+    "JobEnded",
     "JobError",
     "JobFailedError",
     "JobProgress",
     "JobRequest",
     "JobResult",
     "JobStatus",
+    "JobSubmitted",
     "JobSummary",
     "JobTimeoutError",
     "Lighting",
@@ -173,6 +194,7 @@ __all__ = [
     "NotFoundError",
     "Notification",
     "NotificationFeed",
+    "OnEvent",
     "Output",
     "OutputFailedError",
     "OutputOptions",
@@ -190,6 +212,7 @@ __all__ = [
     "ProjectSummary",
     "Promotion",
     "RateLimitError",
+    "RequestAttempt",
     "RequestTimeoutError",
     "ResponseFormatError",
     "ServerError",
@@ -197,12 +220,15 @@ __all__ = [
     "SessionClosedError",
     "Source",
     "StatusError",
+    "StreamReconnect",
     "StreamSettings",
     "StreamSource",
     "SubmissionUnknownError",
     "TokenInfo",
+    "TurnWait",
     "UnknownPayload",
     "UploadError",
+    "UploadFinished",
     "UploadGroupError",
     "UploadOutcome",
     "UploadProgress",
@@ -236,6 +262,10 @@ if not TYPE_CHECKING:  # checkers read the imports above, and find out what is n
             "ProjectSummary TokenInfo UsagePeriod"
         ),
         "models.create_packshot": "CreatePackshot PackshotInstruction",
+        "models.events": (
+            "Acknowledgement Backfill DownloadFinished Event JobCharged JobEnded JobSubmitted "
+            "OnEvent RequestAttempt StreamReconnect TurnWait UploadFinished"
+        ),
         "models.flat_to_model": "FlatToModel ModelInstruction",
         "models.garment_recolor": "GarmentRecolor",
         "models.identities": (

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Iterable
+from contextvars import Context
 
 from piktid_async.errors import PiktidError
+from piktid_async.logs import Listener, about
+from piktid_async.models.events import Acknowledgement
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.backoff import Backoff
 from piktid_async.transport.retrying import Caller
+from piktid_async.transport.watched import ATTEMPT
 from piktid_async.types import NoteId
 
 _log = logging.getLogger("piktid_async.acks")
@@ -27,8 +32,11 @@ AGAIN_WHILE_CLOSING = Backoff(base=0.1, cap=0.5)
 class Acknowledger:
     """Delete notifications at the service, each until it is gone."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, tell: Listener | None = None) -> None:
         self._caller = caller
+        self._tell = tell
+        self._since: dict[NoteId, float] = {}
+        """When each was queued; only for who is told of it."""
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[NoteId] = asyncio.Queue()
         self._attempts: dict[NoteId, int] = {}
@@ -62,12 +70,17 @@ class Acknowledger:
                 continue
             self._attempts[note_id] = 0
             self._queue.put_nowait(note_id)
+            if self._tell is not None:
+                self._since[note_id] = time.monotonic()
         if left:
-            _log.warning("%d acknowledgements are pending; %d more are left", LIMIT, left)
+            text = "%d acknowledgements are pending; %d more are left"
+            _log.warning(text, LIMIT, left, extra=about(pending=LIMIT, left=left))
         if self._attempts:
             self._idle.clear()
         while len(self._workers) < min(WORKERS, len(self._attempts)):
-            self._workers.add(self._loop.create_task(self._work(), name="piktid ack"))
+            # In a context of their own: what they do is nobody's call.
+            task = self._loop.create_task(self._work(), name="piktid ack", context=Context())
+            self._workers.add(task)
 
     async def acknowledge(self, note_id: NoteId) -> None:
         """Delete one now, repeating as for any call, and raise if it cannot be done."""
@@ -83,9 +96,8 @@ class Acknowledger:
             async with asyncio.timeout(timeout):
                 await self._idle.wait()
         except TimeoutError:
-            _log.warning(
-                "%d notifications could not be acknowledged; they will be replayed", self.pending
-            )
+            text = "%d notifications could not be acknowledged; they will be replayed"
+            _log.warning(text, self.pending, extra=about(pending=self.pending))
 
     async def aclose(self) -> None:
         """Stop; what is pending stays at the service and will be replayed."""
@@ -99,19 +111,22 @@ class Acknowledger:
     async def _work(self) -> None:
         while True:
             note_id = await self._queue.get()
+            if self._tell is not None:
+                ATTEMPT.set(self._attempts[note_id] + 1)
             try:
                 await self._caller.once(endpoints.acknowledge(note_id))
             except Exception as error:  # a token source may raise anything
                 self._failed(note_id, error)
             else:
-                self._forget(note_id)
+                self._forget(note_id, None)
 
     def _failed(self, note_id: NoteId, error: Exception) -> None:
         self._attempts[note_id] += 1
         final = isinstance(error, PiktidError) and not error.retryable
         if final or self._attempts[note_id] >= ATTEMPTS:
-            _log.warning("notification %s is left unacknowledged: %s", note_id, error)
-            self._forget(note_id)
+            fields = about(notification_id=note_id, attempt=self._attempts[note_id])
+            _log.warning("notification %s is left unacknowledged: %s", note_id, error, extra=fields)
+            self._forget(note_id, error)
             return
         pause = self._backoff.pause(self._attempts[note_id], random.random)
         self._later[note_id] = self._loop.call_later(pause, self._retry, note_id)
@@ -120,7 +135,16 @@ class Acknowledger:
         del self._later[note_id]
         self._queue.put_nowait(note_id)
 
-    def _forget(self, note_id: NoteId) -> None:
-        del self._attempts[note_id]
+    def _forget(self, note_id: NoteId, error: Exception | None) -> None:
+        attempts = self._attempts.pop(note_id)
+        if self._tell is not None:
+            self._tell(
+                Acknowledgement(
+                    notification_id=note_id,
+                    attempts=attempts + (error is None),
+                    seconds=time.monotonic() - self._since.pop(note_id),
+                    error=None if error is None else type(error).__name__,
+                )
+            )
         if not self._attempts:
             self._idle.set()

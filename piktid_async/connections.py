@@ -19,9 +19,11 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
+from contextvars import Context
 from typing import Any, Generic, Protocol, TypeVar
 
 from piktid_async.errors import ConfigurationError
+from piktid_async.logs import Listener
 from piktid_async.protocol.backoff import Backoff
 from piktid_async.transport.base import Transport
 from piktid_async.transport.retrying import Caller
@@ -44,6 +46,7 @@ class LoopConnections:
         *,
         max_retries: int,
         download_concurrency: int,
+        tell: Listener | None = None,
     ) -> None:
         self.loop = loop
         self.pid: int = os.getpid()
@@ -51,6 +54,8 @@ class LoopConnections:
         """How many `async with` blocks of the session are open."""
         self.closing: bool = False
         self.transport = transport
+        self.tell = tell
+        """Hears of what happens; None: nobody does."""
         self.caller: Caller = Caller(transport, max_retries, RETRY)
         self.downloads: asyncio.Semaphore = asyncio.Semaphore(download_concurrency)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -60,9 +65,11 @@ class LoopConnections:
         self._ending.push_async_callback(transport.aclose)
         self._keeper = loop.create_task(self._keep(), name="piktid keeper")
 
-    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def spawn(
+        self, work: Coroutine[Any, Any, T], name: str, context: Context | None = None
+    ) -> asyncio.Task[T]:
         """Run a task that this object cancels and awaits when it closes."""
-        task = self.loop.create_task(work, name=name)
+        task = self.loop.create_task(work, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._spawned_done)
         return task

@@ -12,6 +12,7 @@ from typing import Self
 import attrs
 
 from piktid_async.errors import ConfigurationError, InvalidRequestError, PiktidError
+from piktid_async.logs import about
 from piktid_async.models import rules
 from piktid_async.models.notifications import Notification, WireNotification
 from piktid_async.protocol import codec
@@ -96,7 +97,8 @@ class NotificationFeed:
     def put(self, wire: WireNotification) -> bool:
         """Take one in; refuse it when the loop is too far behind."""
         if len(self._waiting) >= LIMIT:
-            _log.warning("a feed is %d notifications behind; more are left out", LIMIT)
+            text = "a feed is %d notifications behind; more are left out"
+            _log.warning(text, LIMIT, extra=about(behind=LIMIT))
             return False
         self._waiting.append(wire)
         self._wake()

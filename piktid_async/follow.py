@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,10 @@ from piktid_async.errors import (
     ResponseFormatError,
     SessionClosedError,
 )
+from piktid_async.logs import about
+from piktid_async.models.events import Backfill
 from piktid_async.protocol import endpoints
+from piktid_async.protocol.feed import Arrival, replayed
 from piktid_async.protocol.progress import Patience, Tracker
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ class Follower:
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
         self._synced = False
+        self._replayed: int | None = None
+        """Notifications of the backfill so far, while it lasts and somebody is told of it."""
         self._answered = asyncio.Event()
         self._unreadable: WeakKeyDictionary[Tracker, int] = WeakKeyDictionary()
         self.error: PiktidError | None = None
@@ -89,14 +95,16 @@ class Follower:
         self._news.set()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = self._connections.spawn(work, name)
+        # In a context of its own: what it does is not for the call that began it.
+        task = self._connections.spawn(work, name, Context())
         self._tasks.append(task)
         task.add_done_callback(self._stopped)
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             # A defect of ours must not leave anybody waiting for ever, now or later.
-            _log.error("%s ended unexpectedly", task.get_name(), exc_info=error)
+            fields = about(task=task.get_name())
+            _log.error("%s ended unexpectedly", task.get_name(), exc_info=error, extra=fields)
             for sibling in self._tasks:
                 sibling.cancel()
             if self._connections.follower is self:
@@ -119,27 +127,41 @@ class Follower:
     def _signals(self) -> AsyncGenerator[stream.Signal, None]:
         runtime, transport = self._runtime, self._connections.transport
         if runtime.inbox is None:
-            return stream.signals(transport, runtime.settings)
-        return shared_stream.signals(runtime.inbox, transport, runtime.settings)
+            return stream.signals(transport, runtime.settings, runtime.tell)
+        return shared_stream.signals(runtime.inbox, transport, runtime.settings, runtime.tell)
 
     def _take(self, signal: stream.Signal) -> None:
         match signal:
             case stream.Batch(items):
                 dispatcher = self._runtime.dispatcher
+                if self._replayed is not None:
+                    self._count_replayed(items)
                 for reason in dispatcher.take(items, self._clock()):
-                    _log.warning("an event was left out: %s", reason)
+                    _log.warning("an event was left out: %s", reason, extra=about(reason=reason))
                 if dispatcher.synced():
                     self._synced = True
                     self._news.set()
             case stream.Opened():
                 self.state = "live"
                 self._synced = False
+                self._replayed = None if self._runtime.tell is None else 0
                 self._answered.set()
             case stream.Lost(error):
-                _log.info("the event stream was lost: %s", error or "closed by the server")
+                reason = str(error or "closed by the server")
+                text = "the event stream was lost: %s"
+                _log.info(text, reason, extra=about(reason=reason))
                 self.state = "reconnecting"
                 if not self._synced:
                     self._resync()
+
+    def _count_replayed(self, items: Sequence[Arrival]) -> None:
+        tell, before = self._runtime.tell, self._replayed
+        if tell is None or before is None:
+            return
+        count, over = replayed(items)
+        self._replayed = None if over else before + count
+        if over:
+            tell(Backfill(notifications=before + count))
 
     def _resync(self) -> None:
         # What was deleted by others, or is older than the retention, is not replayed: after
@@ -194,7 +216,10 @@ class Follower:
         except NotFoundError as error:
             tracker.not_found(error, self._clock())
         except Exception as error:  # a token source may raise anything
-            _log.warning("the status of job %s could not be read: %r", tracker.job_id, error)
+            fields = about(job_id=tracker.job_id, error=type(error).__name__)
+            _log.warning(
+                "the status of job %s could not be read: %r", tracker.job_id, error, extra=fields
+            )
             tracker.checks += 1
             tracker.check_at = self._clock() + runtime.dispatcher.patience.after(tracker.checks)
             if isinstance(error, AuthenticationError | PermissionDeniedError) or (

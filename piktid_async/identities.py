@@ -21,6 +21,7 @@ from piktid_async.errors import (
 from piktid_async.feeds import NotificationFeed
 from piktid_async.forms import picture_form
 from piktid_async.jobs import Job
+from piktid_async.logs import about
 from piktid_async.models.account import Order
 from piktid_async.models.identities import (
     PROMOTION_CREDITS,
@@ -285,7 +286,10 @@ class Identities:
         try:
             return await self.status(code)
         except (ConnectionFailedError, ServerError, RateLimitError) as error:
-            _log.warning("the status of identity %s could not be read: %s", code, error)
+            fields = about(identity_code=code, error=type(error).__name__)
+            _log.warning(
+                "the status of identity %s could not be read: %s", code, error, extra=fields
+            )
             return None
 
 
@@ -300,8 +304,9 @@ class _Promoting:
 
     async def run(self) -> Promotion:
         place = self._runtime.coordinator.place(PROMOTION_PATH, pooled=False)
+        refused = False
         while True:
-            async with self._runtime.connect().turn(place) as turn:
+            async with self._runtime.connect().turn(place, refused=refused) as turn:
                 try:
                     return await self._send()
                 except IdentityLimitError:
@@ -309,6 +314,7 @@ class _Promoting:
                 except RateLimitError as error:
                     # Refused, so certainly not taken: wait, and queue again at the same place.
                     turn.refused(error)
+                    refused = True
 
     async def _send(self) -> Promotion:
         probe = Probe()

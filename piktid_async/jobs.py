@@ -23,6 +23,7 @@ from piktid_async.errors import (
     StatusError,
 )
 from piktid_async.feeds import publish
+from piktid_async.logs import about
 from piktid_async.models.jobs import SETTLED, JobProgress, JobResult, JobStatus, Output
 from piktid_async.models.notifications import Notification
 from piktid_async.models.requests import JobRequest
@@ -202,7 +203,8 @@ class Job:
         caller = self._runtime.connect().caller
         result = await caller.execute(endpoints.job_results(self.id))
         if result.unreadable:
-            _log.warning("results of job %s left out: %s", self.id, "; ".join(result.unreadable))
+            text, fields = "results of job %s left out: %s", about(job_id=self.id)
+            _log.warning(text, self.id, "; ".join(result.unreadable), extra=fields)
         outputs = tuple(self._bound(output) for output in result.outputs)
         self._tracker.results_read(result.status, outputs, result.kind)
         self._runtime.answered(self._tracker)
@@ -363,6 +365,7 @@ class Job:
         if self._before is not None:
             made = newest(self._before.outputs, result.outputs)
             result = attrs.evolve(result, outputs=made)
+        self._runtime.charged(self._tracker, result)
         return attrs.evolve(result, status=self.status)
 
     def _judged(self, result: JobResult) -> JobResult:

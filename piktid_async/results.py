@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from os import PathLike
@@ -21,6 +22,7 @@ from piktid_async.errors import (
     ResponseFormatError,
     StatusError,
 )
+from piktid_async.models.events import DownloadFinished
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
 from piktid_async.placing import checked_path, create, make_folder, place, replace
@@ -126,9 +128,13 @@ async def fetched(
     try:
         with disk(download.label):
             make_folder(directory)
+        began = time.monotonic()
         extension = await connections.caller.repeat(
             lambda: _attempt(connections, download, part), again=_again
         )
+        if (tell := connections.tell) is not None:
+            seconds, size = time.monotonic() - began, part.stat().st_size
+            tell(DownloadFinished(label=download.label, size=size, seconds=seconds))
         with disk(download.label):
             yield part, extension
     except (ConnectionFailedError, StatusError, ResponseFormatError) as error:

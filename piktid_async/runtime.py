@@ -14,8 +14,8 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import attrs
 
@@ -24,6 +24,9 @@ from piktid_async.connections import InLoops, LoopConnections
 from piktid_async.coordination.base import Coordinator, Inbox, Place, Turn
 from piktid_async.errors import PiktidError, SessionClosedError
 from piktid_async.follow import Follower, StreamState
+from piktid_async.logs import Listener
+from piktid_async.models.events import JobCharged, JobEnded, TurnWait
+from piktid_async.models.jobs import JobResult
 from piktid_async.models.notifications import AckMode, WireNotification
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol.budget import Budget
@@ -60,9 +63,12 @@ class Runtime:
         config: Config,
         coordinator: Coordinator,
         open_transport: Callable[[], Transport],
+        tell: Listener | None = None,
     ) -> None:
         self.config = config
         self.open_transport = open_transport
+        self.tell = tell
+        """Hears of what happens; None: nobody does."""
         self.settings: StreamSettings = config.stream
         self.coordinator = coordinator
         self.inbox: Inbox | None = coordinator.inbox()
@@ -75,6 +81,8 @@ class Runtime:
         # The same in every loop, unlike the loops' own.
         self.clock: Callable[[], float] = time.monotonic
         self.closed: bool = False
+        self._since: WeakKeyDictionary[Tracker, float] = WeakKeyDictionary()
+        """When jobs were begun to be followed; only for who is told of it."""
         self._unsent: list[NoteId] = []
         self._loops: InLoops[Connections] = InLoops(
             lambda loop: Connections(self, loop), left=self._left
@@ -106,6 +114,8 @@ class Runtime:
         self.waiters.wake(dispatcher.changed())
         for tracker in dispatcher.ended():
             self.waiters.end(tracker)
+            if self.tell is not None:
+                self._tell_end(self.tell, tracker)
             self.coordinator.ended(tracker.job_id)
         if dispatcher.strangers_ended():
             self.coordinator.room()
@@ -120,6 +130,8 @@ class Runtime:
         """Follow a job from now on; `look` has its status read as soon as there is a loop."""
         found = self._loops.here()
         tracker = self.dispatcher.adopt(tracker, self.clock())
+        if self.tell is not None:
+            self._since.setdefault(tracker, self.clock())
         if look:
             self.dispatcher.suspect(tracker, self.clock())
         self.pump()
@@ -138,6 +150,20 @@ class Runtime:
         """Carry on what else has changed in a job's picture."""
         self.dispatcher.touched(tracker)
         self.pump()
+
+    def charged(self, tracker: Tracker, result: JobResult) -> None:
+        """Tell, once, what the results of an ended job say of its price."""
+        if self.tell is None or self._since.pop(tracker, None) is None:
+            return
+        self.tell(
+            JobCharged(
+                kind=tracker.kind,
+                job_id=tracker.job_id,
+                credits=result.credits_used,
+                completed=len(result.ok),
+                failed=len(result.failed),
+            )
+        )
 
     def fail_feeds(self, error: PiktidError) -> None:
         """End every feed with an error."""
@@ -176,6 +202,19 @@ class Runtime:
             for feed in self.feeds.values():
                 feed.forget()
 
+    def _tell_end(self, tell: Listener, tracker: Tracker) -> None:
+        now = self.clock()
+        failure = tracker.failure
+        tell(
+            JobEnded(
+                kind=tracker.kind,
+                job_id=tracker.job_id,
+                status=tracker.status,
+                seconds=now - self._since.get(tracker, now),
+                error=None if failure is None else type(failure).__name__,
+            )
+        )
+
     def _deliver(self, subscription: Subscription, wire: WireNotification) -> None:
         feed = self.feeds.get(subscription)
         if feed is None or not feed.put(wire):
@@ -193,9 +232,10 @@ class Connections(LoopConnections):
             runtime.open_transport(),
             max_retries=config.max_retries,
             download_concurrency=config.download_concurrency,
+            tell=runtime.tell,
         )
         self.runtime = runtime
-        self.acks: Acknowledger = Acknowledger(self.caller)
+        self.acks: Acknowledger = Acknowledger(self.caller, runtime.tell)
         self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.upload_concurrency)
         self.conversations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One continuation of a conversation at a time."""
@@ -213,8 +253,12 @@ class Connections(LoopConnections):
         return self.follower
 
     @asynccontextmanager
-    async def turn(self, place: Place) -> AsyncIterator[Turn]:
-        """Wait for a turn to submit; raises `SessionClosedError` if the session closes before."""
+    async def turn(self, place: Place, *, refused: bool = False) -> AsyncIterator[Turn]:
+        """Wait for a turn to submit; raises `SessionClosedError` if the session closes before.
+
+        `refused`: the service has refused the turn before.
+        """
+        began = self.runtime.clock()
         async with AsyncExitStack() as held:
             limit = asyncio.timeout(None)
             self._queueing.add(limit)
@@ -227,6 +271,10 @@ class Connections(LoopConnections):
                 raise
             finally:
                 self._queueing.discard(limit)
+            if self.tell is not None:
+                seconds = self.runtime.clock() - began
+                reason: Literal["limits", "refused"] = "refused" if refused else "limits"
+                self.tell(TurnWait(path=place.path, seconds=seconds, reason=reason))
             yield turn
 
     def last_words(self) -> None:

@@ -27,6 +27,8 @@ from piktid_async.feeds import NotificationFeed, publish, subscription
 from piktid_async.follow import StreamState
 from piktid_async.identities import Identities
 from piktid_async.jobs import Job
+from piktid_async.logs import Listener, listener, set_up
+from piktid_async.models.events import OnEvent
 from piktid_async.models.images import Source, UploadedFile, UploadOutcome
 from piktid_async.models.jobs import JobResult, StuckImage
 from piktid_async.models.limits import AccountLimits, Estimate, LimitsReport, checked_limits
@@ -48,6 +50,7 @@ from piktid_async.transport.settings import (
     positive,
 )
 from piktid_async.transport.tokens import BoundSource, Tokens, TokenSource, checked_token
+from piktid_async.transport.watched import watched
 from piktid_async.types import Json, Params, Secret
 from piktid_async.uploads import OnProgress, Sources
 from piktid_async.webhooks import Webhooks
@@ -83,8 +86,12 @@ class Session:
     - `coordinator`: shares the limits with others, as `PostgresCoordinator(url)` does; absent:
       this process alone.
     - `proxy`: URL of an HTTP proxy. The environment's proxies are not used.
+    - `on_event`: a plain function that is told of every request, wait, reconnect, replay,
+      acknowledgement, file and job, as records of `piktid_async.models.events`. It is called in
+      the loop, so it must be quick; what it raises is logged once and disturbs nothing.
 
-    Raises `ConfigurationError` for what cannot work.
+    The first session of a program reads `PIKTID_LOG`. Raises `ConfigurationError` for what cannot
+    work.
     """
 
     def __init__(
@@ -102,9 +109,11 @@ class Session:
         max_retries: int = 3,
         coordinator: Coordinator | None = None,
         proxy: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         source = Secret(token) if isinstance(token, str) else token
         del token  # error trackers send the variables of a frame along
+        set_up()
         if ack not in ("handled", "manual", "never"):
             raise ConfigurationError(f"ack must be 'handled', 'manual' or 'never', not {ack!r}")
         if limits is not None:
@@ -126,12 +135,13 @@ class Session:
         found = _token(source)
         if isinstance(found, BoundSource):
             found.serve(config.base_url)
-        network = _network(config, found, checked_proxy(proxy))
+        tell = listener(on_event)
+        network = _network(config, found, checked_proxy(proxy), tell)
         if coordinator is None:
             coordinator = LocalCoordinator(limits or AccountLimits(), time.monotonic)
         else:
             coordinator.bind(_account(config.base_url, found), limits)
-        self._runtime = Runtime(config, coordinator, network)
+        self._runtime = Runtime(config, coordinator, network, tell)
         self.projects: Projects = Projects(self._runtime)
         """`create`, `ensure`, `list`."""
         self.identities: Identities = Identities(self._runtime)
@@ -449,7 +459,9 @@ def _account(base_url: str, token: TokenSource) -> str | None:
     return hashlib.sha256(f"{base_url}\n{token.reveal()}".encode()).hexdigest()
 
 
-def _network(config: Config, token: TokenSource, proxy: str | None) -> Callable[[], Transport]:
+def _network(
+    config: Config, token: TokenSource, proxy: str | None, tell: Listener | None
+) -> Callable[[], Transport]:
     # aiohttp costs more to import than all the rest, so it waits for the first session. Not for
     # the first request: that would stall a running loop.
     from piktid_async.transport._aiohttp import AiohttpTransport, NetworkConfig
@@ -461,7 +473,7 @@ def _network(config: Config, token: TokenSource, proxy: str | None) -> Callable[
         download_concurrency=config.download_concurrency,
         proxy=proxy,
     )
-    return lambda: AiohttpTransport(network, Tokens(token))
+    return lambda: watched(AiohttpTransport(network, Tokens(token)), tell, config.base_url)
 
 
 def _stream(given: bool | StreamSettings) -> StreamSettings:

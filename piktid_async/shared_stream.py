@@ -19,7 +19,8 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from piktid_async import stream
 from piktid_async.connections import stop
@@ -30,6 +31,7 @@ from piktid_async.errors import (
     PiktidError,
     ResponseFormatError,
 )
+from piktid_async.logs import Listener, about
 from piktid_async.models.jobs import TERMINAL
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol import endpoints
@@ -40,6 +42,8 @@ from piktid_async.transport.base import Transport
 from piktid_async.transport.retrying import Caller
 
 T = TypeVar("T")
+Line: TypeAlias = Callable[[], AsyncGenerator[Signal, None]]
+"""Opens the service's own stream."""
 
 _log = logging.getLogger("piktid_async.stream")
 
@@ -51,7 +55,7 @@ INVISIBLE = 600.0
 
 
 async def signals(
-    inbox: Inbox, transport: Transport, settings: StreamSettings
+    inbox: Inbox, transport: Transport, settings: StreamSettings, tell: Listener | None = None
 ) -> AsyncGenerator[Signal, None]:
     """Follow the shared stream for ever, and lead it when nobody does.
 
@@ -59,7 +63,8 @@ async def signals(
     given up when the generator is closed.
     """
     reader = _Reader()
-    leading = asyncio.create_task(_lead(inbox, reader, transport, settings), name="piktid leader")
+    line = partial(stream.signals, transport, settings, tell)
+    leading = asyncio.create_task(_lead(inbox, reader, line), name="piktid leader")
     try:
         while not leading.done():
             try:
@@ -114,28 +119,27 @@ class _Reader:
         yield Lost(error)
 
 
-async def _lead(
-    inbox: Inbox, reader: _Reader, transport: Transport, settings: StreamSettings
-) -> None:
+async def _lead(inbox: Inbox, reader: _Reader, line: Line) -> None:
     """Lead whenever nobody else does."""
     while True:
         await reader.vacant.wait()
         try:
             epoch = await inbox.lead()
             if epoch is not None:
-                _log.info("this process holds the event stream for all (epoch %d)", epoch)
-                await _term(inbox, epoch, transport, settings)
-                _log.info("another process holds the event stream")
+                text = "this process holds the event stream for all (epoch %d)"
+                _log.info(text, epoch, extra=about(epoch=epoch))
+                await _term(inbox, epoch, line)
+                _log.info("another process holds the event stream", extra=about(epoch=epoch))
         except ConnectionFailedError as error:
             _log.warning("the shared event stream is given up for now: %s", error)
         reader.vacant.clear()  # until the next page tells otherwise
 
 
-async def _term(inbox: Inbox, epoch: int, transport: Transport, settings: StreamSettings) -> None:
+async def _term(inbox: Inbox, epoch: int, line: Line) -> None:
     """Hold the stream until the lead is lost."""
     tasks = [
         asyncio.create_task(_keep(inbox, epoch), name="piktid lease"),
-        asyncio.create_task(_write_down(inbox, epoch, transport, settings), name="piktid reader"),
+        asyncio.create_task(_write_down(inbox, epoch, line), name="piktid reader"),
     ]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -153,10 +157,8 @@ async def _keep(inbox: Inbox, epoch: int) -> None:
         await asyncio.sleep(inbox.lease / 3)
 
 
-async def _write_down(
-    inbox: Inbox, epoch: int, transport: Transport, settings: StreamSettings
-) -> None:
-    async with aclosing(stream.signals(transport, settings)) as signals:
+async def _write_down(inbox: Inbox, epoch: int, line: Line) -> None:
+    async with aclosing(line()) as signals:
         async for signal in signals:
             if not await _within(inbox.lease, lambda: _written(inbox, epoch, signal)):  # noqa: B023
                 return
@@ -169,7 +171,8 @@ async def _written(inbox: Inbox, epoch: int, signal: Signal) -> bool:
         case Opened():
             return await inbox.show(epoch, live=True)
         case Lost(error):
-            _log.info("the event stream was lost: %s", error or "closed by the server")
+            reason = str(error or "closed by the server")
+            _log.info("the event stream was lost: %s", reason, extra=about(reason=reason))
             return await inbox.show(epoch, live=False)
 
 
@@ -179,7 +182,8 @@ def _read(arrivals: Iterable[Arrival]) -> list[Item]:
         try:
             items.append(read_arrival(arrival))
         except ResponseFormatError as error:
-            _log.warning("an event was left out: %s", error.reason)
+            fields = about(reason=error.reason)
+            _log.warning("an event was left out: %s", error.reason, extra=fields)
     return items
 
 
@@ -207,7 +211,8 @@ async def mind_orphans(inbox: Inbox, caller: Caller, ended: Callable[[str], None
                 if await _has_ended(caller, job_id, age):
                     ended(job_id)
         except ConnectionFailedError as error:
-            _log.debug("nobody can be asked for jobs without a process: %s", error)
+            text = "nobody can be asked for jobs without a process: %s"
+            _log.debug(text, error, extra=about(reason=str(error)))
         await asyncio.sleep(inbox.lease)
 
 
@@ -217,6 +222,7 @@ async def _has_ended(caller: Caller, job_id: str, age: float) -> bool:
     except NotFoundError:
         return age > INVISIBLE
     except Exception as error:  # a token source may raise anything
-        _log.warning("the status of job %s could not be read: %r", job_id, error)
+        fields = about(job_id=job_id, error=type(error).__name__)
+        _log.warning("the status of job %s could not be read: %r", job_id, error, extra=fields)
         return False
     return status.status in TERMINAL

@@ -16,6 +16,8 @@ from piktid_async.errors import (
     EventTooLargeError,
     PiktidError,
 )
+from piktid_async.logs import Listener, about
+from piktid_async.models.events import StreamReconnect
 from piktid_async.models.settings import StreamSettings
 from piktid_async.protocol import endpoints
 from piktid_async.protocol.backoff import Backoff
@@ -52,7 +54,9 @@ class Lost:
 Signal: TypeAlias = Opened | Batch | Lost
 
 
-async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenerator[Signal, None]:
+async def signals(
+    transport: Transport, settings: StreamSettings, tell: Listener | None = None
+) -> AsyncGenerator[Signal, None]:
     """Follow the stream for ever; raises what the service refuses it with.
 
     Wrap it in `contextlib.aclosing`: the connection is closed when the generator is.
@@ -87,7 +91,23 @@ async def signals(transport: Transport, settings: StreamSettings) -> AsyncGenera
             _log.warning("the event stream failed", exc_info=error)
             lost = ConnectionFailedError(endpoints.events().call, type(error).__name__, False)
         machine.lost(clock(), lost)
+        if tell is not None:
+            _tell_reconnect(tell, machine, clock(), lost)
         yield Lost(lost)
+
+
+def _tell_reconnect(
+    tell: Listener, machine: Reconnect, now: float, error: PiktidError | None
+) -> None:
+    match machine.next(now):
+        case GiveUp():
+            return
+        case WaitUntil(at):
+            delay = at - now
+        case Connect():
+            delay = 0.0
+    reason = "closed by the server" if error is None else error.summary
+    tell(StreamReconnect(attempt=machine.failures, delay=delay, reason=reason))
 
 
 def decoded(decoder: Decoder, chunk: bytes) -> Sequence[Arrival]:
@@ -95,5 +115,5 @@ def decoded(decoder: Decoder, chunk: bytes) -> Sequence[Arrival]:
     try:
         return decoder.read(chunk)
     except EventTooLargeError as error:
-        _log.warning("an event was left out: %s", error.reason)
+        _log.warning("an event was left out: %s", error.reason, extra=about(reason=error.reason))
         return error.events

@@ -17,6 +17,8 @@ from piktid_async.errors import (
     RateLimitError,
 )
 from piktid_async.jobs import Job, follow_job
+from piktid_async.logs import about
+from piktid_async.models.events import JobSubmitted
 from piktid_async.models.jobs import JobTicket
 from piktid_async.models.requests import JobRequest, checked_request
 from piktid_async.protocol import endpoints, generation
@@ -138,7 +140,7 @@ class _Attempt:
         place = coordinator.place(call.request.path, pooled=self._request.pooled)
         refusals = 0
         while True:
-            async with self._connections.turn(place) as turn:
+            async with self._connections.turn(place, refused=refusals > 0) as turn:
                 try:
                     ticket = await self._send(call, turn)
                 except IdentityLimitError:
@@ -148,12 +150,20 @@ class _Attempt:
                     refusals += 1
                     level = logging.INFO if refusals == 1 else logging.WARNING
                     text = "submission refused %d times, it goes on waiting for its turn: %s"
-                    _log.log(level, text, refusals, error.summary)
+                    fields = about(path=call.request.path, refusals=refusals, status=error.status)
+                    _log.log(level, text, refusals, error.summary, extra=fields)
                     turn.refused(error)
                     if self._receipt is not None:
                         await self._receipt.refused()
                     continue
                 turn.started(ticket.job_id)
+                if self._runtime.tell is not None:
+                    request = self._request
+                    self._runtime.tell(
+                        JobSubmitted(
+                            kind=request.kind, job_id=ticket.job_id, credits=request.credits
+                        )
+                    )
                 return ticket
 
     async def _send(self, call: Call[JobTicket], turn: Turn) -> JobTicket:
@@ -181,7 +191,8 @@ class _Attempt:
                 raise doubt.error() from error
             # Cancelled, or the loop has ended: nobody is told, so the session remembers it.
             doubt.stay(f"{call.request.call}: given up before the answer")
-            _log.warning("%s; the job may exist: see Session.in_doubt", doubt.reason)
+            text = "%s; the job may exist: see Session.in_doubt"
+            _log.warning(text, doubt.reason, extra=about(path=call.request.path))
             raise
         self.may_exist = True
         doubt.settle()
@@ -195,7 +206,9 @@ class _Attempt:
         try:
             result = await self._connections.caller.execute(endpoints.job_results(job_id))
         except Exception as error:  # a token source may raise anything
-            _log.warning("generation %d of %s is taken for ours: %s", self.index, job_id, error)
+            text = "generation %d of %s is taken for ours: %s"
+            fields = about(job_id=job_id, generation=self.index)
+            _log.warning(text, self.index, job_id, error, extra=fields)
             return
         self.index, *rivals = generation.candidates(
             result.outputs, first=self.index, total=self._request.total_outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -26,6 +27,7 @@ from piktid_async.errors import (
     describe_group,
 )
 from piktid_async.iterables import drawn
+from piktid_async.models.events import UploadFinished
 from piktid_async.models.images import (
     Source,
     StreamSource,
@@ -83,6 +85,7 @@ class _Upload:
         self._read_from = False
 
     async def run(self) -> UploadedFile:
+        began = time.monotonic()
         try:
             ticket = await self._connections.caller.repeat(self._attempt, again=self._again)
         except (ConnectionFailedError, StatusError, ResponseFormatError) as error:
@@ -93,6 +96,10 @@ class _Upload:
             raise UploadError(
                 self._opened.body.label, self._explain(error), self._worth_repeating(error)
             ) from error
+        if (tell := self._connections.tell) is not None:
+            seconds = time.monotonic() - began
+            size = self._opened.body.size
+            tell(UploadFinished(file_id=ticket.file_id, size=size, seconds=seconds))
         return UploadedFile(
             file_id=ticket.file_id,
             filename=ticket.filename,

@@ -17,6 +17,7 @@ from piktid_async.errors import (
     SessionClosedError,
     WebhookSignatureError,
 )
+from piktid_async.logs import about
 from piktid_async.models.notifications import Notification, WireNotification
 from piktid_async.models.webhooks import WebhookRegistration, checked_webhook_url
 from piktid_async.protocol import codec, endpoints, signatures
@@ -181,10 +182,10 @@ class WebhookReceiver:
         try:
             wire = _verified(body, headers, self.secrets, self._max_body)
         except WebhookSignatureError as error:
-            _log.info("a webhook was refused: %s", error)
+            _log.info("a webhook was refused: %s", error, extra=about(status=401))
             return 401
         except ResponseFormatError as error:
-            _log.warning("a signed webhook was left out: %s", error)
+            _log.warning("a signed webhook was left out: %s", error, extra=about(status=400))
             return 400
         return self._take(wire)
 
@@ -196,7 +197,7 @@ class WebhookReceiver:
             # Acknowledgements need the connections of this loop; it may be the first use in it.
             runtime.connect()
         except (SessionClosedError, ConfigurationError) as error:
-            _log.warning("a webhook could not be taken in: %s", error)
+            _log.warning("a webhook could not be taken in: %s", error, extra=about(status=503))
             return 503
         runtime.dispatcher.receive(wire, runtime.clock())
         runtime.pump()

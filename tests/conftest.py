@@ -58,6 +58,8 @@ class LogWatch(logging.Handler):
     """What signed URLs and credentials look like; `***` is what stands in their place."""
     ALWAYS = frozenset({"sandbox-token", "sandbox-vtryon-key"})
     """What the sandbox opens to unless it is told otherwise."""
+    USUAL = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
+    """What every record carries; the rest is extras, which a structured log shows."""
     SHORTEST = 6
     """Letters of a token that is told from a common word."""
 
@@ -69,7 +71,8 @@ class LogWatch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.read += 1
-        text = self.format(record)
+        extras = {name: value for name, value in vars(record).items() if name not in self.USUAL}
+        text = f"{self.format(record)} {extras or ''}"
         if self.MARKS.search(text) or any(secret in text for secret in self.secrets):
             self.found.append(f"{record.name} {record.levelname}: {text}")
 

@@ -107,6 +107,18 @@ FAULTS = {
         """,
         "a secret was logged: somebody WARNING: signed with whsec_1",
     ),
+    "token in an extra of a log": (
+        """
+        import logging
+        from piktid_async.types import Secret
+
+        def test_fault():
+            token = Secret("abracadabra")
+            told = {"piktid": {"token": token.reveal()}}
+            logging.getLogger("piktid_async").info("trying", extra=told)
+        """,
+        "a secret was logged: piktid_async INFO: trying {'piktid': {'token': 'abracadabra'}}",
+    ),
     "token in a logged traceback": (
         """
         import logging

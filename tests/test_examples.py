@@ -42,6 +42,14 @@ PRINTED = {
     ),
     "15_pipeline.py": r"((back|front|model)\.jpg: completed\n){3}",
     "16_processes.py": r"navy: completed\nforest green: completed\nwine red: completed\n",
+    "17_telemetry.py": (
+        r"(?=(.*\n)*POST /garment-recolor: \S+ s, in: recolor the shirt\n)"
+        r"(?=(.*\n)*PUT: \S+ s, in: recolor the shirt\n)"
+        r"(?=(.*\n)*piktid\.job: \S+ s, in: recolor the shirt\n)"
+        r"(?=(.*\n)*GET /notifications/events: \S+ s, in: None\n)"
+        r"(?=(.*\n)*http\.client\.request\.duration \[s\]: \d)"
+        r"(?=(.*\n)*piktid\.credits\.used \[\{credit\}\]: 5\n)(.*\n)+"
+    ),
     "10_vtryon.py": r"not yet; the task goes on.*\ncompleted look\.jpg\n501 completed\n",
 }
 LEFT = {

@@ -111,6 +111,7 @@ def test_ctrl_c_while_the_command_line_is_loaded_ends_it_calmly(module):
     """Whoever types it before there is anything to stop wants no account of what was loaded."""
     program = f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:

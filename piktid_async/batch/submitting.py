@@ -13,6 +13,7 @@ from piktid_async.batch.ledger import LedgerError, Row, State
 from piktid_async.batch.shared import Run
 from piktid_async.errors import PiktidError, SessionClosedError, SubmissionUnknownError
 from piktid_async.jobs import Job
+from piktid_async.logs import about
 from piktid_async.models.requests import JobRequest
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.types import redact_text
@@ -120,5 +121,6 @@ class Submission:
                 "job %s was made for %r, which has another attempt by now: it is paid, and "
                 "nobody's",
                 *(job.id, key),
+                extra=about(job_id=job.id, key=key),
             )
             raise

@@ -18,6 +18,7 @@ from piktid_async.batch.summary import BatchSummary
 from piktid_async.batch.work import OF_THE_ACCOUNT
 from piktid_async.errors import ConfigurationError, PiktidError
 from piktid_async.jobs import Job
+from piktid_async.logs import about
 from piktid_async.session import Session
 from piktid_async.transport.settings import positive
 
@@ -190,7 +191,8 @@ class Worker:
             _log.info("followed by another worker, too: %s", error)
         except PiktidError as error:
             # It is adopted again, by this worker or another.
-            _log.warning("job %s is not followed for now: %s", row.job_id, error)
+            text, fields = "job %s is not followed for now: %s", about(job_id=row.job_id)
+            _log.warning(text, row.job_id, error, extra=fields)
 
     async def _tend(self) -> None:
         """Give signs of life, take over what nobody follows, look for what is in doubt."""

@@ -36,6 +36,10 @@ class Turn(Protocol):
 class Place(Protocol):
     """A place in the queue; it keeps its rank when a turn was refused."""
 
+    @property
+    def path(self) -> str:
+        """The endpoint's."""
+
 
 Item: TypeAlias = WireNotification | Synced
 """What an event stream tells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from piktid_async.errors import ResponseFormatError
@@ -21,6 +22,8 @@ Arrival: TypeAlias = bytes | ServerSentEvent | WireNotification | Synced
 
 PING: Final = "ping"
 """Name of the notification that is sent when a webhook is registered."""
+BACKFILLED: Final = "backfill_complete"
+"""Name of the event that ends it."""
 NO_ID: Final = ""
 """Id of a notification that came without one; no real id is empty."""
 
@@ -32,9 +35,18 @@ def read_event(event: ServerSentEvent) -> WireNotification | Synced:
     name that is not known is read like a live one: its data decides.
     https://docs.piktid.com/docs/v2/notifications/notifications_stream__get
     """
-    if event.event == "backfill_complete":
+    if event.event == BACKFILLED:
         return SYNCED
     return read_notification(event.data)
+
+
+def replayed(arrivals: Sequence[Arrival]) -> tuple[int, bool]:
+    """Count the notifications up to the end of the backfill; return whether that was there."""
+    for number, arrival in enumerate(arrivals):
+        event = arrival.event if isinstance(arrival, ServerSentEvent) else None
+        if isinstance(arrival, Synced) or event == BACKFILLED:
+            return number, True
+    return len(arrivals), False
 
 
 def read_arrival(arrival: Arrival) -> WireNotification | Synced:

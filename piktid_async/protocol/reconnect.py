@@ -64,6 +64,11 @@ class Reconnect:
             return GiveUp(self._refused)
         return Connect() if now >= self._next else WaitUntil(self._next)
 
+    @property
+    def failures(self) -> int:
+        """Connections in a row that were lost before they were healthy."""
+        return self._failures
+
     def opening(self) -> None:
         """Note that a connection is being made."""
         self.state = "opening"

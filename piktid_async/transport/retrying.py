@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -18,6 +19,7 @@ from piktid_async.protocol.backoff import Backoff
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.messages import Call, Request
 from piktid_async.transport.base import Transport
+from piktid_async.transport.watched import numbered
 
 T = TypeVar("T")
 
@@ -70,6 +72,7 @@ class Caller:
             if not again(error):
                 raise
             failed = [error]
+        numbers = itertools.count(2)
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._max_retries + 1),
             wait=self._pause,
@@ -81,7 +84,8 @@ class Caller:
         async def run() -> T:
             if failed:
                 raise failed.pop()
-            return await attempt()
+            with numbered(next(numbers)):
+                return await attempt()
 
         return await retrying(run)
 

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from piktid_async.connections import InLoops, LoopConnections
 from piktid_async.errors import SessionClosedError
+from piktid_async.logs import Listener
 from piktid_async.transport.base import Transport
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Service:
         *,
         max_retries: int,
         poll_interval: float,
+        tell: Listener | None = None,
     ) -> None:
         self.closed: bool = False
         # The same in every loop, unlike the loops' own.
@@ -40,6 +42,7 @@ class Service:
         self._open_transport = open_transport
         self._max_retries = max_retries
         self._poll_interval = poll_interval
+        self._tell = tell
         self._loops: InLoops[LoopConnections] = InLoops(self._connections, left=lambda _: None)
 
     def connect(self) -> LoopConnections:
@@ -75,6 +78,7 @@ class Service:
             self._open_transport(),
             max_retries=self._max_retries,
             download_concurrency=DOWNLOADS,
+            tell=self._tell,
         )
 
 

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from piktid_async.errors import ConfigurationError
+from piktid_async.logs import Listener, listener, set_up
+from piktid_async.models.events import OnEvent
 from piktid_async.transport.base import Transport
 from piktid_async.transport.settings import (
     checked_base_url,
@@ -16,6 +18,7 @@ from piktid_async.transport.settings import (
     positive,
 )
 from piktid_async.transport.tokens import Tokens, fits_a_header
+from piktid_async.transport.watched import watched
 from piktid_async.types import Secret
 from piktid_async.vtryon import deleting, endpoints
 from piktid_async.vtryon.images import PersonImages, TryOnImages
@@ -43,6 +46,7 @@ class VtryonSession:
     - `poll_interval`: seconds between two status reads of one task, a quarter more or less. The
       service asks for 3 to 5.
     - `proxy`: URL of an HTTP proxy. The environment's proxies are not used.
+    - `on_event`: as for `piktid_async.Session`; here it is told of requests and downloads.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -56,17 +60,25 @@ class VtryonSession:
         max_retries: int = 3,
         poll_interval: float = 4.0,
         proxy: str | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         given = Secret(api_key) if isinstance(api_key, str) else api_key
         del api_key  # error trackers send the variables of a frame along
+        set_up()
         self._base_url = _base_url(base_url)
         retries = count("max_retries", max_retries, at_least=0)
+        tell = listener(on_event)
         self._service = Service(
             _network(
-                self._base_url, _key(given), positive("timeout", timeout), checked_proxy(proxy)
+                self._base_url,
+                _key(given),
+                positive("timeout", timeout),
+                checked_proxy(proxy),
+                tell,
             ),
             max_retries=retries,
             poll_interval=positive("poll_interval", poll_interval),
+            tell=tell,
         )
         self.person_images: PersonImages = PersonImages(self._service, endpoints.PERSON_IMAGES)
         """`upload`, `list`, `delete`."""
@@ -162,7 +174,7 @@ def _base_url(given: str | None) -> str:
 
 
 def _network(
-    base_url: str, key: Secret, timeout: float, proxy: str | None
+    base_url: str, key: Secret, timeout: float, proxy: str | None, tell: Listener | None
 ) -> Callable[[], Transport]:
     # As in `piktid_async.session`: aiohttp waits for the first session.
     from piktid_async.transport._aiohttp import AiohttpTransport, NetworkConfig
@@ -175,4 +187,4 @@ def _network(
         proxy=proxy,
         credentials=lambda key: {"x-api-key": key.reveal()},
     )
-    return lambda: AiohttpTransport(network, Tokens(key))
+    return lambda: watched(AiohttpTransport(network, Tokens(key)), tell, base_url)

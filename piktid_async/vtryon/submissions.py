@@ -11,6 +11,7 @@ from piktid_async.errors import (
     PiktidError,
     SubmissionUnknownError,
 )
+from piktid_async.logs import about
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.types import Link
 from piktid_async.vtryon import endpoints
@@ -33,7 +34,8 @@ async def submit(service: Service, recolor: Recolor) -> Task:
     try:
         told = await caller.execute(endpoints.create(recolor))
     except asyncio.CancelledError:
-        _log.warning("cancelled while the submission was under way: the task may exist")
+        text = "cancelled while the submission was under way: the task may exist"
+        _log.warning(text, extra=about(path=endpoints.RECOLORS))
         raise
     except PiktidError as error:
         if certainly_not_taken(error):

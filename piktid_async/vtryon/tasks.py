@@ -19,6 +19,7 @@ from piktid_async.errors import (
     PiktidError,
     StatusError,
 )
+from piktid_async.logs import about
 from piktid_async.models.rules import checked_seconds
 from piktid_async.placing import checked_path, replace
 from piktid_async.results import LINK_EXPIRED, MAX_IMAGE, Download, fetched
@@ -160,7 +161,10 @@ class Task:
             except PiktidError as error:
                 if not error.retryable:
                     raise
-                _log.warning("the status of task %d could not be read: %s", self.id, error)
+                fields = about(task_id=self.id, error=type(error).__name__)
+                _log.warning(
+                    "the status of task %d could not be read: %s", self.id, error, extra=fields
+                )
             finally:
                 self._due = self._service.next_poll()
 

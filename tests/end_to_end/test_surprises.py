@@ -37,6 +37,11 @@ class Flaky:
         return self.token
 
 
+def tokens_of(session):
+    transport = session._runtime.connect().transport
+    return getattr(transport, "inner", transport)._tokens  # `inner` where it is watched
+
+
 async def test_a_token_source_that_fails_once_costs_neither_the_stream_nor_the_budget(make_sandbox):
     quick = StreamSettings(reconnect_base=0.01, open_wait=5)
     async with make_sandbox() as sandbox:
@@ -44,7 +49,7 @@ async def test_a_token_source_that_fails_once_costs_neither_the_stream_nor_the_b
         async with Session(source, base_url=sandbox.url, stream=quick, max_credits=5) as session:
             project = await session.projects.ensure("flaky")
             file = await session.upload(PICTURE)
-            tokens = session._runtime.connect().transport._tokens
+            tokens = tokens_of(session)
             source.failures, tokens._current = 1, None
             request = GarmentRecolor(project=project, images=[file], reference_text="navy")
             job = await session.submit(request)  # the stream was refused its token, once
@@ -72,7 +77,7 @@ async def test_a_token_source_that_fails_while_a_status_is_read_ends_no_wait(
                 GarmentRecolor(project=project, images=[file], reference_text="navy")
             )
             source.failures, source.token = 3, sandbox.token
-            session._runtime.connect().transport._tokens._current = None
+            tokens_of(session)._current = None
             assert (await job.result(timeout=10)).status == "completed"
             assert source.failures == 0
 

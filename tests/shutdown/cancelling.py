@@ -182,6 +182,7 @@ def _held(connections: Connections) -> list[str]:
     if connections.downloads._value != config.download_concurrency:
         found.append("a place among the downloads")
     transport: Any = connections.transport
+    transport = getattr(transport, "inner", transport)  # where it is watched
     for purpose, client in transport._sessions.items():
         busy = len(client.connector._acquired)
         if purpose != "stream" and busy:
