@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from typing import TYPE_CHECKING, TypeVar
 
 from piktid_async.errors import (
     ConnectionFailedError,
@@ -18,6 +16,9 @@ from piktid_async.protocol.backoff import Backoff
 from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.messages import Call, Request
 from piktid_async.transport.base import Transport
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -70,6 +71,8 @@ class Caller:
             if not again(error):
                 raise
             failed = [error]
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._max_retries + 1),
             wait=self._pause,
