@@ -12,7 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from piktid_async import archives
 from piktid_async.errors import InvalidRequestError, PiktidError, StatusError
 from piktid_async.models.jobs import JobResult, Output
 from piktid_async.placing import checked_path, replace, settle
@@ -185,6 +184,8 @@ async def _to_its_end(work: Callable[[threading.Event], None]) -> None:
 def _join(
     parts: list[Path], known: set[str], whole: Path, label: str, stop: threading.Event
 ) -> None:
+    from piktid_async import archives
+
     archives.join(parts, whole, label, stop.is_set, known=known)
     settle(whole)
 

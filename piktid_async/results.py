@@ -13,7 +13,6 @@ from pathlib import Path
 
 import attrs
 
-from piktid_async import archives
 from piktid_async.connections import Connected, LoopConnections
 from piktid_async.errors import (
     ConnectionFailedError,
@@ -102,6 +101,8 @@ async def save_into(
 
 async def save_zip(runtime: Connected, url: str, label: str, path: str | PathLike[str]) -> Path:
     """Fetch a ZIP to exactly this path, replacing what is there."""
+    from piktid_async import archives  # few programs pack, and it is dear
+
     target = checked_path("path", path)
     download = Download(url=url, label=label, max_bytes=MAX_ZIP, is_zip=True)
     del url  # error trackers send the variables of a frame along

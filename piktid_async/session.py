@@ -6,14 +6,14 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from piktid_async import downloads, estimates, paging, submissions, uploads
 from piktid_async import jobs as job_service
-from piktid_async.account import ApiTokens, Assets, Billing, Gallery
 from piktid_async.coordination.base import Coordinator
 from piktid_async.coordination.local import LocalCoordinator
 from piktid_async.errors import (
@@ -25,7 +25,6 @@ from piktid_async.errors import (
 )
 from piktid_async.feeds import NotificationFeed, publish, subscription
 from piktid_async.follow import StreamState
-from piktid_async.identities import Identities
 from piktid_async.jobs import Job
 from piktid_async.logs import Listener, listener, set_up
 from piktid_async.models.events import OnEvent
@@ -37,8 +36,6 @@ from piktid_async.models.projects import Project
 from piktid_async.models.requests import JobRequest
 from piktid_async.models.rules import as_tuple, checked_index, checked_seconds
 from piktid_async.models.settings import StreamSettings
-from piktid_async.presets import Presets
-from piktid_async.projects import Projects
 from piktid_async.protocol import endpoints
 from piktid_async.runtime import Config, Runtime
 from piktid_async.submissions import SubmissionReceipt
@@ -53,7 +50,13 @@ from piktid_async.transport.tokens import BoundSource, Tokens, TokenSource, chec
 from piktid_async.transport.watched import watched
 from piktid_async.types import Json, Params, Secret
 from piktid_async.uploads import OnProgress, Sources
-from piktid_async.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from piktid_async.account import ApiTokens, Assets, Billing, Gallery
+    from piktid_async.identities import Identities
+    from piktid_async.presets import Presets
+    from piktid_async.projects import Projects
+    from piktid_async.webhooks import Webhooks
 
 DEFAULT_BASE_URL = "https://v2.api.piktid.com"
 """https://docs.piktid.com/docs/v2/garment-recolor"""
@@ -142,22 +145,63 @@ class Session:
         else:
             coordinator.bind(_account(config.base_url, found), limits)
         self._runtime = Runtime(config, coordinator, network, tell)
-        self.projects: Projects = Projects(self._runtime)
+
+    # Each of the services is loaded on first use: few programs need them all.
+    @cached_property
+    def projects(self) -> Projects:
         """`create`, `ensure`, `list`."""
-        self.identities: Identities = Identities(self._runtime)
+        from piktid_async import projects
+
+        return projects.Projects(self._runtime)
+
+    @cached_property
+    def identities(self) -> Identities:
         """`upload`, `ensure`, `get`, `list`, `wait`, `create`, `promote`, and more."""
-        self.assets: Assets = Assets(self._runtime)
+        from piktid_async import identities
+
+        return identities.Identities(self._runtime)
+
+    @cached_property
+    def assets(self) -> Assets:
         """`list`, `get`, `delete_many`."""
-        self.gallery: Gallery = Gallery(self._runtime)
+        from piktid_async import account
+
+        return account.Assets(self._runtime)
+
+    @cached_property
+    def gallery(self) -> Gallery:
         """`jobs`, `projects`."""
-        self.billing: Billing = Billing(self._runtime)
+        from piktid_async import account
+
+        return account.Gallery(self._runtime)
+
+    @cached_property
+    def billing(self) -> Billing:
         """`usage`, `group_usage`."""
-        self.presets: Presets = Presets(self._runtime)
+        from piktid_async import account
+
+        return account.Billing(self._runtime)
+
+    @cached_property
+    def presets(self) -> Presets:
         """`create`, `get`, `update`, `delete_many`, `extract_from_image`, and more."""
-        self.tokens: ApiTokens = ApiTokens(self._runtime)
+        from piktid_async import presets
+
+        return presets.Presets(self._runtime)
+
+    @cached_property
+    def tokens(self) -> ApiTokens:
         """`create`, `list`."""
-        self.webhooks: Webhooks = Webhooks(self._runtime)
+        from piktid_async import account
+
+        return account.ApiTokens(self._runtime)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
         """`register`."""
+        from piktid_async import webhooks
+
+        return webhooks.Webhooks(self._runtime)
 
     def __repr__(self) -> str:
         if not hasattr(self, "_runtime"):

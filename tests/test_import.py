@@ -64,6 +64,22 @@ def test_nothing_heavy_is_loaded_before_it_is_used():
     }
 
 
+def test_a_session_loads_no_service_before_it_is_used():
+    loaded = fresh(
+        "import asyncio, sys, piktid_async\n"
+        "async def main():\n"
+        "    async with piktid_async.Session('token') as session:\n"
+        "        print(*sys.modules)\n"
+        "        print(session.presets is session.presets)\n"
+        "asyncio.run(main())"
+    )
+    modules, same = loaded.splitlines()
+    services = {"account", "identities", "presets", "webhooks", "archives"}
+    models = {"models.account", "models.identities", "models.presets", "models.garment_recolor"}
+    assert {f"piktid_async.{name}" for name in services | models}.isdisjoint(modules.split())
+    assert same == "True"
+
+
 def test_models_and_errors_load_no_network():
     loaded = fresh("import sys; from piktid_async import GarmentRecolor; print(*sys.modules)")
     assert {"aiohttp", "asyncio", "ssl"}.isdisjoint(loaded.split())

@@ -29,8 +29,8 @@ def bound(run: Run, latency: float) -> float:
 
 
 def _count(run: Run, latency: float) -> int:
-    """Return how many files take about two seconds."""
-    return run.pick(full=round(bound(run, latency) * 2), tiny=run.point)
+    """Return how many files take about 1.5 seconds."""
+    return run.pick(full=round(bound(run, latency) * 1.5), tiny=run.point)
 
 
 async def ours(run: Run, latency: float) -> float:
@@ -76,7 +76,7 @@ async def bare_aiohttp(run: Run, latency: float) -> float:
 
 def guides_loop(run: Run, latency: float) -> float:
     """One file after the other, a connection for each call: any concurrency is the same to it."""
-    paths = files(run.folder, run.pick(full=round(1 / latency), tiny=2), SIZE)
+    paths = files(run.folder, run.pick(full=max(8, round(0.4 / latency)), tiny=2), SIZE)
     with run.server("two_steps", "--seconds", str(latency)) as server:
         import requests
 

@@ -258,7 +258,7 @@ FIGURES = (
         key="large",
         title="Uploads of 2 MB over TLS, 16 connections",
         unit="files/s",
-        cases=_cases(LARGE, 400, 200),
+        cases=_cases(LARGE, 400, 120),
         bars=(
             Bar(OURS, of=AIOHTTP, at_least=1.3),
             Bar(OURS, of=LOOP, at_least=2.0),
@@ -270,7 +270,7 @@ FIGURES = (
         key="small",
         title="Uploads of 20 KB over TLS, 16 connections",
         unit="files/s",
-        cases=_cases(SMALL, 5_000, 1_000),
+        cases=_cases(SMALL, 5_000, 500),
         bars=(
             Bar(OURS, of=AIOHTTP, at_least=1.8),
             Bar(OURS, of=SESSION, at_least=3.0),

@@ -12,27 +12,6 @@ from cattrs import Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
 from piktid_async.errors import ResponseFormatError
-from piktid_async.models.account import (
-    ApiToken,
-    Asset,
-    CreditUsage,
-    GroupMember,
-    GroupUsage,
-    JobSummary,
-    Profile,
-    ProjectSummary,
-    TokenInfo,
-    TokenPair,
-    UsagePeriod,
-)
-from piktid_async.models.identities import (
-    Identity,
-    IdentityStatus,
-    MetadataUpdate,
-    PovImage,
-    PovUpload,
-    Promotion,
-)
 from piktid_async.models.jobs import JobResult, Output
 from piktid_async.models.notifications import (
     BatchEdit,
@@ -43,7 +22,6 @@ from piktid_async.models.notifications import (
     UnknownPayload,
     WireNotification,
 )
-from piktid_async.models.presets import CategoryCopy, Preset, PresetCategory, PresetSuggestion
 from piktid_async.types import Json, JsonObject
 
 T = TypeVar("T")
@@ -241,35 +219,39 @@ _STRICT: dict[type, dict[str, Any]] = {
 }
 
 # What any edition of the reference leaves out or sends as null takes its default. The hooks are for
-# fields that hold JSON of any shape.
-_TOLERANT: dict[type, dict[str, Callable[[Any, Any], Any]]] = {
-    Identity: {"image_description": _MAPPING, "face_metadata": _MAPPING},
-    IdentityStatus: {},
-    MetadataUpdate: {"image_description": _MAPPING},
-    PovImage: {},
-    PovUpload: {},
-    Promotion: {},
-    JobSummary: {"images": _no_rows},
-    ProjectSummary: {"images": _no_rows},
-    Asset: dict.fromkeys(("styling_note", "detected", "dimensions"), _as_it_is),
-    UsagePeriod: {},
-    CreditUsage: {},
-    GroupMember: {},
-    GroupUsage: {"summary_by_user": _as_it_is},
-    ApiToken: {},
-    TokenInfo: {},
-    Profile: {},
-    TokenPair: {},
-    PresetCategory: {},
-    Preset: {"instruction_data": _MAPPING},
-    PresetSuggestion: {"instruction_data": _MAPPING},
-    CategoryCopy: {},
+# fields that hold JSON of any shape. By name, for few programs meet them all.
+_TOLERANT: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
+    "Identity": {"image_description": _MAPPING, "face_metadata": _MAPPING},
+    "IdentityStatus": {},
+    "MetadataUpdate": {"image_description": _MAPPING},
+    "PovImage": {},
+    "PovUpload": {},
+    "Promotion": {},
+    "JobSummary": {"images": _no_rows},
+    "ProjectSummary": {"images": _no_rows},
+    "Asset": dict.fromkeys(("styling_note", "detected", "dimensions"), _as_it_is),
+    "UsagePeriod": {},
+    "CreditUsage": {},
+    "GroupMember": {},
+    "GroupUsage": {"summary_by_user": _as_it_is},
+    "ApiToken": {},
+    "TokenInfo": {},
+    "Profile": {},
+    "TokenPair": {},
+    "PresetCategory": {},
+    "Preset": {"instruction_data": _MAPPING},
+    "PresetSuggestion": {"instruction_data": _MAPPING},
+    "CategoryCopy": {},
 }
+
+
+def _is_tolerant(kind: Any) -> bool:
+    return attrs.has(kind) and kind.__name__ in _TOLERANT
 
 
 def _tolerant(converter: Converter, kind: type) -> Callable[[Any, Any], Any]:
     overrides: dict[str, Any] = {
-        name: override(struct_hook=each) for name, each in _TOLERANT[kind].items()
+        name: override(struct_hook=each) for name, each in _TOLERANT[kind.__name__].items()
     }
     build: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, converter, **overrides)
 
@@ -304,9 +286,7 @@ def _converter(*, careful: bool) -> Converter:
     converter.register_structure_hook(bool, _exactly(bool))
     converter.register_structure_hook(float, _exactly(float, int))
     converter.register_structure_hook_factory(_is_tuple, partial(_tuple_of_list, converter))
-    converter.register_structure_hook_factory(
-        _TOLERANT.__contains__, lambda kind: _tolerant(converter, kind)
-    )
+    converter.register_structure_hook_factory(_is_tolerant, lambda kind: _tolerant(converter, kind))
     converter.register_structure_hook_factory(
         _STRICT.__contains__, lambda kind: make_dict_structure_fn(kind, converter, **_STRICT[kind])
     )

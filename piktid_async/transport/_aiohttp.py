@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from types import TracebackType
 
 import aiohttp
@@ -23,7 +24,7 @@ from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
 from piktid_async.transport._addresses import PublicResolver, is_loopback, is_public
 from piktid_async.transport._form import FormPayload, content_of
-from piktid_async.transport._mapping import mapped, mark_sent, send_once
+from piktid_async.transport._mapping import Attempt, mapped, send_once
 from piktid_async.transport._payload import BodyPayload
 from piktid_async.transport.base import Put
 from piktid_async.transport.tokens import Tokens, bearer
@@ -183,7 +184,7 @@ class AiohttpTransport:
                     # In no variable of ours: error trackers send those along.
                     headers=headers | self._headers(token, "application/json"),
                     allow_redirects=False,
-                    trace_request_ctx=probe,
+                    middlewares=(partial(send_once, probe=probe),),
                 ) as response:
                     with self._following(response):
                         return _without(token, await _whole(response, request.call))
@@ -262,11 +263,7 @@ class AiohttpTransport:
             "upload": self._config.upload_concurrency,
             "download": self._config.download_concurrency,
         }
-        probe = aiohttp.TraceConfig()
-        probe.on_request_headers_sent.append(mark_sent)
         api = purpose in ("api", "acks")
-        # An acknowledgement may be sent twice, by whomever, and nobody asks whether it has left.
-        plain = purpose == "acks"
         foreign = purpose in ("upload", "download")
         # A proxy resolves names by itself, and may well be near.
         guarded = foreign and self._public and self._config.proxy is None
@@ -276,6 +273,7 @@ class AiohttpTransport:
                 ttl_dns_cache=60,
                 resolver=PublicResolver() if guarded else None,
             ),
+            request_class=Attempt,
             response_class=_Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -286,8 +284,7 @@ class AiohttpTransport:
                 sock_connect=CONNECT_TIMEOUT,
                 sock_read=None if api else self._config.timeout,
             ),
-            trace_configs=[probe] if api and not plain else None,
-            middlewares=() if plain else (send_once,),
+            middlewares=(send_once,),
         )
 
 

@@ -11,18 +11,11 @@ import ssl
 from http import HTTPStatus
 
 import aiohttp
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 
 from piktid_async.errors import ConnectionFailedError, PiktidError, RequestTimeoutError
 from piktid_async.protocol.messages import Probe
-
-
-async def mark_sent(_: object, context: object, __: object) -> None:
-    """Note in the request's probe that its headers are leaving."""
-    probe = getattr(context, "trace_request_ctx", None)
-    if isinstance(probe, Probe):
-        probe.sent = True
-
 
 # OpenSSL's X509_V_ERR_…: self-signed, self-signed in the chain, issuer not found, issuer not sent.
 _UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
@@ -39,10 +32,26 @@ class ProxyRefusedError(aiohttp.ClientError):
     status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 
 
+class Attempt(aiohttp.ClientRequest):
+    """A request that notes in its probe that it is leaving; tracing would tell it at a price."""
+
+    probe: Probe | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send it; there is a connection now."""
+        if self.probe is not None:
+            self.probe.sent = True
+        return await super().send(conn)
+
+
 async def send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    request: aiohttp.ClientRequest,
+    handler: aiohttp.ClientHandlerType,
+    probe: Probe | None = None,
 ) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending idempotent verbs again by itself: attempts are ours to count."""
+    if isinstance(request, Attempt):
+        request.probe = probe
     try:
         response = await handler(request)
     except aiohttp.ClientConnectorError:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from typing import TYPE_CHECKING, TypeVar
 
 from piktid_async.errors import (
     ConnectionFailedError,
@@ -20,6 +18,9 @@ from piktid_async.protocol.doubt import certainly_not_taken
 from piktid_async.protocol.messages import Call, Request
 from piktid_async.transport.base import Transport
 from piktid_async.transport.watched import numbered
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -72,6 +73,8 @@ class Caller:
             if not again(error):
                 raise
             failed = [error]
+        from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
         numbers = itertools.count(2)
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._max_retries + 1),
