@@ -56,23 +56,28 @@ def main(
     """Hold the options of the program itself."""
 
 
-for panel, commands in {
-    MAKE: (tools_app.demo, recolor, packshot, flat_to_model, swap, play),
-    MANY: (estimate, worker),
-    JOBS: (
-        account_app.upload,
-        account_app.watch,
-        jobs_app.jobs,
-        jobs_app.results,
-        jobs_app.download,
-        jobs_app.zip_,
-    ),
-    ACCOUNT: (account_app.usage,),
-    TOOLS: (tools_app.sandbox, tools_app.doctor),
-}.items():
-    for command in commands:
-        name = command.__name__.strip("_").replace("_", "-")
-        app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(command)
+def _add_commands() -> None:
+    """Give each function its command, in its panel."""
+    for panel, commands in {
+        MAKE: (tools_app.demo, recolor, packshot, flat_to_model, swap, play),
+        MANY: (estimate, worker),
+        JOBS: (
+            account_app.upload,
+            account_app.watch,
+            jobs_app.jobs,
+            jobs_app.results,
+            jobs_app.download,
+            jobs_app.zip_,
+        ),
+        ACCOUNT: (account_app.usage,),
+        TOOLS: (tools_app.sandbox, tools_app.doctor),
+    }.items():
+        for command in commands:
+            name = command.__name__.strip("_").replace("_", "-")
+            app.command(name, epilog=EXIT_CODES, rich_help_panel=panel)(command)
+
+
+_add_commands()
 app.add_typer(batch, name="batch", rich_help_panel=MANY)
 app.add_typer(account_app.identities, name="identities", rich_help_panel=ACCOUNT)
 app.add_typer(account_app.webhook, name="webhook", rich_help_panel=ACCOUNT)
