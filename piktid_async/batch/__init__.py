@@ -1,5 +1,6 @@
 """Batches: any number of products, one job each, with a journal that survives any crash."""
 
+from piktid_async.batch.journal import JournalError
 from piktid_async.batch.products import BadProduct, Doubt, Product, ProductOutcome
 from piktid_async.batch.readers import read_csv, read_folder, read_jsonl
 from piktid_async.batch.run import Batch
@@ -13,6 +14,7 @@ __all__ = [
     "Doubt",
     "Enqueued",
     "Failure",
+    "JournalError",
     "Plan",
     "Product",
     "ProductOutcome",

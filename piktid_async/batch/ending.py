@@ -12,7 +12,13 @@ from piktid_async.batch.ledger import Row, SavedFile, State
 from piktid_async.batch.products import safe_name
 from piktid_async.batch.recorded import error_json, result_json
 from piktid_async.batch.shared import Run
-from piktid_async.errors import DownloadError, JobAbortedError, JobError, JobFailedError
+from piktid_async.errors import (
+    DownloadError,
+    JobAbortedError,
+    JobError,
+    JobFailedError,
+    NotFoundError,
+)
 from piktid_async.jobs import Job
 from piktid_async.models.jobs import JobResult
 from piktid_async.types import redact_text
@@ -49,11 +55,22 @@ class Ending:
         )
 
     async def end(self, job: Job, then: str | None = None) -> tuple[Row, JobError | None]:
-        """Wait for the end of its job, and note it; of a job that failed, save what it made."""
+        """Wait for the end of its job, and note it; of a job that failed, save what it made.
+
+        A job that the service does not know, also after the while in which a new one may not be
+        seen yet, leaves the product in doubt, and raises `NotFoundError`.
+        """
         try:
             result = self.result = await job.result()
         except (JobFailedError, JobAbortedError) as error:
             return await self._failed(job, error), error
+        except NotFoundError:
+            reason = (
+                f"the service knows no job {job.id}: tell which one it is, or that there is none, "
+                "with Batch.settle or `piktid batch settle`"
+            )
+            await self._run.store.move(self._key, State.IN_DOUBT, reason=reason)
+            raise
         row = await self._run.store.move(self._key, State.TERMINAL, then=then, **_told(result))
         return row, None
 

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import ConnectorException
@@ -13,14 +15,19 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 from piktid_async.batch.steps import NotNow
-from piktid_async.coordination.postgres_line import checked_database
+from piktid_async.batch.tasks import COMPLETE, SUBMIT, UPLOAD
+from piktid_async.coordination.postgres_line import checked_database, is_away
 from piktid_async.protocol.backoff import Backoff
 
 _log = logging.getLogger("piktid_async.batch")
 
+AWAY = 1.0
+"""Seconds until a database that is away is asked again."""
 AGAIN = Backoff(base=2.0, cap=600.0)
-ALL_AT_ONCE = {"submit": 8, "files": 4}
-"""Tasks in hand at once: those that wait for their turn must not keep files from moving."""
+ALL_AT_ONCE = {COMPLETE: 4, SUBMIT: 8, UPLOAD: 4}
+"""Tasks of each kind in hand at once: none waits for those of another kind."""
+NOISY = ("procrastinate", "psycopg.pool")
+"""Loggers that tell a traceback for each call that a database that is away has not answered."""
 
 
 class Again(BaseRetryStrategy):
@@ -34,14 +41,30 @@ class Again(BaseRetryStrategy):
 
 
 class Manager(JobManager):
-    """Bear with tasks that others have ended, while this program was taken for dead."""
+    """Write down what became of a task, even if the database has to be waited for.
+
+    Bears with tasks that others have ended, while this program was taken for dead.
+    """
+
+    stopping: bool = False
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Note the end of a task."""
-        try:
-            await super().finish_job(job, status, delete_job)
-        except ConnectorException as error:
-            _log.info("the end of a task could not be noted: %s", error)
+        await self._surely(partial(super().finish_job, job, status, delete_job))
+
+    async def retry_job(self, job: Job, *args: Any, **options: Any) -> None:
+        """Have a task brought again."""
+        await self._surely(partial(super().retry_job, job, *args, **options))
+
+    async def _surely(self, call: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await call()
+            except ConnectorException as error:
+                if self.stopping or not is_away(error.__cause__):
+                    _log.info("what became of a task could not be noted: %s", _words(error))
+                    return None
+            await asyncio.sleep(AWAY)
 
 
 class ProcrastinateEngine:
@@ -50,7 +73,7 @@ class ProcrastinateEngine:
     def __init__(self, url: str, name: str, *, heartbeat: float, stale: float) -> None:
         database = {**checked_database(url), "options": "-c search_path=piktid_queue"}
         self._app = App(connector=PsycopgConnector(kwargs=database, min_size=1, max_size=4))
-        self._app.job_manager = Manager(self._app.connector)
+        self._app.job_manager = self._manager = Manager(self._app.connector)
         self._name = name
         self._heartbeat = heartbeat
         self._stale = stale
@@ -62,10 +85,31 @@ class ProcrastinateEngine:
             await step(task, key)
 
         self._app.task(name="piktid", retry=Again())(piktid)
-        async with self._app.open_async(), asyncio.TaskGroup() as group:
-            for queue, at_once in ALL_AT_ONCE.items():
-                group.create_task(self._take(f"{queue} {self._name}", at_once))
-            group.create_task(self._retake())
+        _hush()
+        await self._open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._heed_the_end())
+                for queue, at_once in ALL_AT_ONCE.items():
+                    group.create_task(self._take(f"{queue} {self._name}", at_once))
+                group.create_task(self._retake())
+        finally:
+            await self._app.close_async()
+
+    async def _open(self) -> None:
+        while True:
+            try:
+                await self._app.open_async()
+                return
+            except ConnectorException as error:
+                _log.info("the queue is opened later: %s", _words(error))
+            await asyncio.sleep(AWAY)
+
+    async def _heed_the_end(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._manager.stopping = True
 
     async def _take(self, queue: str, at_once: int) -> None:
         while True:
@@ -80,7 +124,7 @@ class ProcrastinateEngine:
                 )
             except ConnectorException as error:
                 # The database was away; or this program was taken for dead, and has woken.
-                _log.warning("tasks of %r are taken up again: %s", queue, error)
+                _log.info("tasks of %r are taken up again: %s", queue, _words(error))
             await asyncio.sleep(self._heartbeat)
 
     async def _retake(self) -> None:
@@ -95,5 +139,19 @@ class ProcrastinateEngine:
                         _log.info("a task of a worker that is gone is taken up again")
                         await manager.retry_job(job)
             except ConnectorException as error:
-                _log.info("tasks of the dead are looked for again later: %s", error)
+                _log.info("tasks of the dead are looked for again later: %s", _words(error))
             await asyncio.sleep(self._stale / 3)
+
+
+def _hush() -> None:
+    """Leave it to the journal to tell, in a line, that the database is away, and back."""
+    for name in NOISY:
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:  # else somebody wants to read it
+            logger.setLevel(logging.CRITICAL)
+
+
+def _words(error: ConnectorException) -> str:
+    """Say what was wrong: its own words are but "Database error."."""
+    cause = error.__cause__
+    return next(iter(str(cause or error).strip().splitlines()), type(cause).__name__)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from piktid_async.batch.ledger import State
 from piktid_async.batch.products import BadProduct, Product, ProductOutcome
 from piktid_async.batch.shared import Run
 from piktid_async.batch.work import OF_THE_ACCOUNT, Work
@@ -129,7 +130,9 @@ class Flow:
         """Keep in mind what has no outcome yet."""
         if work.elsewhere:
             self._elsewhere.append(work)
-        elif outcome is None:
+            return outcome
+        if outcome is None:
             self._doubts.append(work)
+        if outcome is None or outcome.state is State.IN_DOUBT:
             self._in_doubt[work.product.key] = work.product
         return outcome

@@ -50,13 +50,41 @@ _SELECT = f"SELECT {', '.join(COLUMNS)} FROM products"
 _WRITE = f"REPLACE INTO products VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
+REMEDIES: Mapping[int, tuple[str, str]] = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room"),
+    sqlite3.SQLITE_IOERR: ("the disk cannot be written or read", "look at the disk"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "look at the rights to its folder"),
+    sqlite3.SQLITE_READONLY: ("it can only be read", "give this program the right to write it"),
+    sqlite3.SQLITE_PERM: ("it can only be read", "give this program the right to write it"),
+    sqlite3.SQLITE_BUSY: ("another program has locked it", "end that program"),
+    sqlite3.SQLITE_LOCKED: ("another program has locked it", "end that program"),
+}
+"""What hinders a journal, and what helps, by SQLite's primary codes."""
+
+
+class JournalError(ConfigurationError):
+    """The journal cannot be kept: its disk is full or broken, or others have locked it.
+
+    What it holds stays good: nothing is paid twice when the batch is run again.
+    """
+
+
+def trouble_with(path: Path, error: sqlite3.Error) -> ConfigurationError:
+    """Tell what hinders a journal, and what helps."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it is details
+    if code not in REMEDIES:
+        return ConfigurationError(f"{path} is no journal of a batch: {error}")
+    rule, remedy = REMEDIES[code]
+    return JournalError(f"the journal {path}: {rule}; {remedy}, then run it again")
+
+
 def utc_now() -> datetime:
     """Return the time of this machine's clock."""
     return datetime.now(UTC)
 
 
 class Journal:
-    """One journal file; every change belongs inside a `transaction`."""
+    """One journal file; every change but a `draw` belongs inside a `transaction`."""
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now) -> None:
         self.path = path
@@ -81,8 +109,8 @@ class Journal:
         self.db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(f"{self.path} is no journal of a batch: {error}") from error
+        except sqlite3.Error as error:
+            raise trouble_with(self.path, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -110,18 +138,19 @@ class Journal:
             raise
 
     def draw(self, key: str, line: str | None) -> Drawn:
-        """Return a product's row, making it if there is none."""
+        """Return a product's row, making it, in a transaction of its own, if there is none."""
         twin = self.db.execute("SELECT line FROM temp.drawn WHERE key = ?", (key,)).fetchone()
         row = self.row(key)
         if twin is not None:
             assert row is not None, "it was drawn"
             return Drawn(row, twin[0] or "an earlier one")
+        if row is None:
+            with self.transaction():
+                last = self.db.execute("SELECT max(seq) FROM products").fetchone()[0] or 0
+                row = Row(key=key, seq=last + 1, line=line, updated=self.now)
+                self._write(None, row)
         # A temporary table: who was drawn in this run needs no memory, and outlives no crash.
         self.db.execute("INSERT INTO temp.drawn VALUES (?, ?)", (key, line))
-        if row is None:
-            last = self.db.execute("SELECT max(seq) FROM products").fetchone()[0] or 0
-            row = Row(key=key, seq=last + 1, line=line, updated=self.now)
-            self._write(None, row)
         return Drawn(row)
 
     def step(self, key: str, step: Callable[[Row], Row]) -> Row:

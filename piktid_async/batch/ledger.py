@@ -37,7 +37,7 @@ FOLLOWS: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.INTENT, State.FAILED}),
     State.INTENT: frozenset({State.PENDING, State.IN_DOUBT, State.SUBMITTED}),
     State.IN_DOUBT: frozenset({State.SUBMITTED, State.PENDING, State.FAILED}),
-    State.SUBMITTED: frozenset({State.TERMINAL, State.FAILED}),
+    State.SUBMITTED: frozenset({State.TERMINAL, State.FAILED, State.IN_DOUBT}),
     State.TERMINAL: frozenset({State.SAVED, State.FAILED}),
     State.SAVED: frozenset({State.DONE, State.TERMINAL}),
     State.DONE: frozenset(),
@@ -124,6 +124,8 @@ def advanced(
         raise LedgerError(f"{row.key!r} is {row.state}: it cannot become {to}")
     if to is State.PENDING:
         changes = {**_forgotten(row), **changes}
+    elif to is State.IN_DOUBT:
+        changes = {"job_id": None, **changes}
     after = attrs.evolve(row, state=to, updated=now, **changes)
     if to is not State.FAILED and (after.job_id is not None) != (to in WITH_JOB):
         raise LedgerError(f"{row.key!r} cannot become {to} with job {after.job_id!r}")
@@ -139,8 +141,12 @@ def _forgotten(row: Row) -> dict[str, Any]:
 
 
 def withdrawn(row: Row, now: str, of: str | None = None) -> Row:
-    """Take back an intent, if there is one and it is this one."""
+    """Take back an intent, if there is one and it is this one.
+
+    So is a doubt into which others have put it: whoever wrote the intent knows better.
+    """
     mine = row.state is State.INTENT and of in (None, row.intent_id)
+    mine |= row.state is State.IN_DOUBT and of is not None and of == row.intent_id
     return advanced(row, State.PENDING, now, {}) if mine else row
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from piktid_async.batch.journal import SCHEMA_VERSION, Journal
+from piktid_async.batch.journal import SCHEMA_VERSION, Journal, trouble_with
 from piktid_async.batch.ledger import Row, State, Totals
 from piktid_async.batch.summary import BatchSummary, Failure
 from piktid_async.errors import ConfigurationError
@@ -90,8 +90,8 @@ def _opened(path: Path) -> Iterator[Journal]:
                 raise ConfigurationError(f"{path} is no journal that this version can read")
             journal.db.execute("BEGIN")  # one moment for all that is read
             yield journal
-    except sqlite3.DatabaseError as error:
-        raise ConfigurationError(f"{path} is no journal of a batch: {error}") from error
+    except sqlite3.Error as error:
+        raise trouble_with(path, error) from error
 
 
 async def look(store: PostgresStore) -> Standing:

@@ -14,6 +14,7 @@ from piktid_async.batch.products import (
     build,
     check_count,
     fingerprint,
+    same_key,
     stand_ins,
 )
 from piktid_async.batch.summary import Failure, Plan
@@ -76,7 +77,7 @@ async def _to_submit(
             sums.note(product, product.reason)
             continue
         if product.key in seen:
-            sums.note(product, f"has the key of {seen[product.key]}, too")
+            sums.note(product, str(same_key(product, seen[product.key])))
             continue
         seen[product.key] = product.line or "an earlier one"
         try:

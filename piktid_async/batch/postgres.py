@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import logging
 import os
 import platform
 import random
@@ -47,6 +49,8 @@ from piktid_async.types import Json
 
 T = TypeVar("T")
 
+_log = logging.getLogger("piktid_async.batch")
+
 SCHEMA = Schema(
     "piktid_batch",
     "journal",
@@ -72,7 +76,8 @@ class PostgresStore:
 
     One connection. A product is claimed by an advisory lock of that connection, so a claim ends
     with its program; whoever froze and wakes is told apart by the id of its intent. While the
-    database is away a call waits for it for half a minute, then raises `ConnectionFailedError`.
+    database is away a call waits for it for half a minute, then raises `ConnectionFailedError`;
+    if `patient`, it waits for as long as that is so.
     """
 
     def __init__(
@@ -91,6 +96,9 @@ class PostgresStore:
         """Another one in each program."""
         self.totals: Totals = Totals()
         self.meta: Mapping[str, Json] = {}
+        self.patient: bool = False
+        """Whether it waits without end for a database that is away."""
+        self._away = False
         self._make = make
         self._clock = clock or utc_now
         self._line = Line(database, SCHEMA, self._beginning)
@@ -302,6 +310,28 @@ class PostgresStore:
         query = "SELECT * FROM piktid_batch.adopt(%s, %s, %s, %s)"
         return [key for (key,) in await self._do(query, self.owner, list(known), most)]
 
+    async def doubt_cut_off(self, known: Iterable[str], lease: float) -> int:
+        """Put in doubt what was being submitted by workers that are gone; return how many.
+
+        So is what this one was submitting, except for those known.
+        """
+        query = "SELECT * FROM piktid_batch.cut_off(%s, %s, %s, %s)"
+        cut_off = await self._do(query, self.owner, list(known), lease)
+        for key, intent in cut_off:
+            await self._step(key, partial(self._given_up, intent))
+        return len(cut_off)
+
+    async def redo(self, state: State, task: str) -> int:
+        """Put a task for each product in a state into the queue, unless it has one there."""
+        query = "SELECT piktid_batch.redo(%s, %s, %s)"
+        ((redone,),) = await self._do(query, state.value, task)
+        return int(redone)
+
+    async def queued(self, task: str) -> int:
+        """Return how many tasks of a kind wait in the queue."""
+        ((found,),) = await self._do("SELECT piktid_batch.queued(%s, %s)", task)
+        return int(found)
+
     async def workers(self) -> list[str]:
         """Return the names of the workers that have given a sign of life."""
         found = await self._do(
@@ -315,6 +345,9 @@ class PostgresStore:
     @property
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
+
+    def _given_up(self, intent: str, row: Row) -> Row:
+        return abandoned(row, self._now) if row.intent_id == intent else row
 
     def _beginning(self) -> Iterator[Statement]:
         """Yield what every new connection begins with."""
@@ -429,12 +462,22 @@ class PostgresStore:
 
     async def _again(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Execute one statement, which may be executed twice if its answer is lost."""
-        for attempt in range(1, ATTEMPTS):
+        for attempt in itertools.count(1):
             try:
-                return await self._line.call(statement, *parameters)
-            except ConnectionFailedError:
+                found = await self._line.call(statement, *parameters)
+            except ConnectionFailedError as error:
+                if not self._away:
+                    self._away = True
+                    _log.warning("the database is away; waiting for it: %s", error)
+                if attempt >= ATTEMPTS and not self.patient:
+                    raise
                 await asyncio.sleep(AGAIN.pause(attempt, random.random))
-        return await self._line.call(statement, *parameters)
+            else:
+                break
+        if self._away:
+            self._away = False
+            _log.warning("the database is back")
+        return found
 
 
 _CLAIM = "SELECT pg_try_advisory_lock(piktid_batch.claim_of(%s, %s))"

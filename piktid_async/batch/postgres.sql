@@ -42,7 +42,7 @@ CREATE TABLE piktid_batch.products (
     spent float8 NOT NULL DEFAULT 0,
     stamp uuid NOT NULL,  -- of the step that wrote it
     spec text,            -- what a worker makes it of; null: only its own program knows
-    follower uuid,        -- the worker that follows its job
+    follower uuid,        -- the program that submits it, or follows its job
     PRIMARY KEY (batch, key),
     UNIQUE (batch, job_id)
 );
@@ -239,7 +239,7 @@ BEGIN
                after.status, after.result, after.files, after.error, after.reason, after.updated,
                after.spent),
             stamp = p_stamp,
-            follower = CASE WHEN after.state = 'submitted' THEN p_owner END
+            follower = CASE WHEN after.state IN ('intent', 'submitted') THEN p_owner END
         WHERE p.batch = p_batch AND p.key = after.key;
         PERFORM piktid_batch.count(before, -1), piktid_batch.count(after, 1);
         IF p_then IS NOT NULL AND after.spec IS NOT NULL THEN
@@ -277,4 +277,41 @@ RETURNS SETOF text LANGUAGE sql AS $$
         ORDER BY p.seq LIMIT p_most FOR UPDATE SKIP LOCKED
     )
     RETURNING key
+$$;
+
+-- Submissions that nobody has in hand any more, and their intents. `p_known` are those that this
+-- worker has. The sign of life of another is not missed while the server itself was away. Who is
+-- no worker, or has left, holds the claim for as long as it lives.
+CREATE FUNCTION piktid_batch.cut_off(
+    p_batch bigint, p_owner uuid, p_known text[], p_lease float8
+) RETURNS TABLE (key text, intent_id text) LANGUAGE sql AS $$
+    SELECT p.key, p.intent_id
+    FROM piktid_batch.products p LEFT JOIN piktid_batch.workers w ON w.owner = p.follower
+    WHERE p.batch = p_batch AND p.state = 'intent' AND p.spec IS NOT NULL AND CASE
+        WHEN p.follower = p_owner THEN p.key <> ALL (p_known)
+        WHEN w.owner IS NOT NULL THEN clock_timestamp() > greatest(
+            w.until, pg_postmaster_start_time() + p_lease * interval '1 second'
+        )
+        ELSE pg_try_advisory_xact_lock(piktid_batch.claim_of(p.batch, p.key))
+    END
+$$;
+
+-- Have a task done for what needs one and has none in the queue; returns for how many products.
+CREATE FUNCTION piktid_batch.redo(
+    p_batch bigint, p_state text, p_task text, OUT redone integer
+) LANGUAGE plpgsql AS $$
+DECLARE
+    lost text[];
+BEGIN
+    PERFORM piktid_batch.lock(p_batch);
+    SELECT array_agg(p.key ORDER BY p.seq) INTO lost
+    FROM piktid_batch.products p JOIN piktid_batch.batches b ON b.id = p.batch
+    WHERE p.batch = p_batch AND p.state = p_state AND p.spec IS NOT NULL
+        AND p.key NOT IN (SELECT piktid_batch.in_queue(b.name));
+    redone := coalesce(cardinality(lost), 0);
+    IF redone > 0 THEN
+        PERFORM piktid_batch.defer(p_task, name, lost)
+        FROM piktid_batch.batches WHERE id = p_batch;
+    END IF;
+END
 $$;

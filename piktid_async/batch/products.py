@@ -160,11 +160,20 @@ def _made(project: Project, call: Callable[[], object]) -> JobRequest:
 
 def check_count(product: Product) -> None:
     """Raise unless there are 1 to 10 images, as many as one job takes."""
-    if not 1 <= len(product.images) <= MOST_IMAGES:
+    number = len(product.images)
+    if not 1 <= number <= MOST_IMAGES:
+        remedy = "split the product" if number else "name at least one"
         raise InvalidRequestError(
-            "images",
-            f"takes 1 to {MOST_IMAGES} images, not {len(product.images)}: split the product",
+            "images", f"takes 1 to {MOST_IMAGES} images, not {number}: {remedy}"
         )
+
+
+def same_key(product: Product, twin: str) -> InvalidRequestError:
+    """Return the error of a product whose key another one of the list has."""
+    where = product.line or "this one"
+    return InvalidRequestError(
+        "key", f"{product.key!r} of {where} is the key of {twin}, too: change it"
+    )
 
 
 def stand_ins(hashes: Sequence[str]) -> list[UploadedFile]:

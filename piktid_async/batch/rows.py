@@ -23,7 +23,12 @@ def values(row: Row) -> tuple[Any, ...]:
 
 def row_of(found: Sequence[Any]) -> Row:
     """Build a row from its values in the order of `COLUMNS`."""
-    return Row(**{name: _in(name, value) for name, value in zip(COLUMNS, found, strict=True)})
+    told = dict(zip(COLUMNS, found, strict=True))
+    told["state"] = State(told["state"])
+    for name in JSON_COLUMNS:
+        if told[name] is not None:
+            told[name] = _in(name, json.loads(told[name]))
+    return Row(**told)
 
 
 def _out(name: str, value: Any) -> Any:
@@ -35,12 +40,7 @@ def _out(name: str, value: Any) -> Any:
     return json.dumps(plain, separators=(",", ":"))
 
 
-def _in(name: str, value: Any) -> Any:
-    if name == "state":
-        return State(value)
-    if name not in JSON_COLUMNS or value is None:
-        return value
-    plain = json.loads(value)
+def _in(name: str, plain: Any) -> Any:
     if name == "files":
         return tuple(SavedFile(**each) for each in plain)
     return tuple(plain) if name in ("images", "input_ids") else plain

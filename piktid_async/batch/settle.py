@@ -24,6 +24,7 @@ from piktid_async.protocol.endpoints import (
     gallery_jobs,
     job_status,
 )
+from piktid_async.protocol.progress import ENDS_BY_STATUS
 from piktid_async.session import Session
 
 _log = logging.getLogger("piktid_async.batch")
@@ -132,18 +133,24 @@ class Settling:
             if not doubts:
                 return
             jobs = await self._listed(min(row.t_intent or row.updated for row in doubts))
-            await self._assign(assign, jobs, "found in the gallery")
+            await self._assign(assign, jobs, "found in the gallery", key)
             if self._alone and [row async for row in self._store.rows(State.IN_DOUBT)]:
                 unseen = await self._unseen(jobs)
-                await self._assign(assign_unseen, unseen, "found by its notifications")
+                await self._assign(assign_unseen, unseen, "found by its notifications", key)
 
-    async def _assign(self, how: Assign, jobs: Sequence[GalleryJob], reason: str) -> None:
+    async def _assign(
+        self, how: Assign, jobs: Sequence[GalleryJob], reason: str, lost: str | None
+    ) -> None:
         # Asked after the jobs were: what was answered meanwhile has its job by now.
         rows = [row async for row in self._store.rows(State.IN_DOUBT, State.INTENT)]
         known = await self._store.known_jobs(job.job_id for job in jobs)
         found = how(rows, [job for job in jobs if job.job_id not in known])
+        kinds = {row.key: row.kind for row in rows}
         for key, job_id in found.items():
-            await self._settled(key, job_id, reason)
+            settled = await self._settled(key, job_id, reason)
+            # What was lost a moment ago has a turn, which tells of its slot.
+            if settled and key != lost and kinds[key] in ENDS_BY_STATUS:
+                self._session._runtime.coordinator.found(job_id)
 
     async def _unseen(self, listed: Sequence[GalleryJob]) -> list[GalleryJob]:
         """Return jobs that the gallery does not list yet, or without their images."""
@@ -185,11 +192,13 @@ class Settling:
             if unsettled == [key] and not await self._store.known_jobs([job_id]):
                 await self._settled(key, job_id, "found by its notifications")
 
-    async def _settled(self, key: str, job_id: str, reason: str) -> None:
+    async def _settled(self, key: str, job_id: str, reason: str) -> bool:
         try:
             await self._store.move(key, State.SUBMITTED, job_id=job_id, reason=reason)
         except LedgerError as error:
             _log.info("settled otherwise meanwhile: %s", error)  # by the user
+            return False
+        return True
 
     async def _listed(self, since: str) -> list[GalleryJob]:
         """Return the project's jobs since then."""

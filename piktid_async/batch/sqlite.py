@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from piktid_async.batch.clerk import Clerk
-from piktid_async.batch.journal import Journal, utc_now
+from piktid_async.batch.journal import Journal, trouble_with, utc_now
 from piktid_async.batch.ledger import (
     Bound,
     Drawn,
@@ -93,7 +94,7 @@ class SqliteStore:
 
     async def draw(self, key: str, line: str | None) -> Drawn:
         """Return a product's row, making it if there is none."""
-        return await self._change(lambda: self._journal.draw(key, line))
+        return await self._read(lambda: self._journal.draw(key, line))
 
     async def claim(self, key: str) -> Row | None:
         """Return a product's row: the file's lock keeps other programs out."""
@@ -185,4 +186,7 @@ class SqliteStore:
     async def _read(self, work: Callable[[], T]) -> T:
         if self._clerk is None:
             raise ConfigurationError("the journal is not open: use Batch inside `async with`")
-        return await self._clerk.do(work)
+        try:
+            return await self._clerk.do(work)
+        except sqlite3.Error as error:
+            raise trouble_with(self.path, error) from error

@@ -71,6 +71,8 @@ class Steps:
             return  # done elsewhere, while this program was taken for dead
         except PiktidError as error:
             row = await work.failed(error)
+            if row.state is State.INTENT:
+                raise NotNow("what became of it could not be written down") from error
             if row.state in (State.PENDING, State.TERMINAL):
                 reason = redact_text(str(error))
                 with suppress(LedgerError):

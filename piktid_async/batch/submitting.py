@@ -45,7 +45,7 @@ class Submission:
 
     def __init__(self, run: Run, key: str, request: JobRequest, known: Known) -> None:
         self._run = run
-        self._key = key
+        self.key: str = key
         self._request = request
         self._known = known
         self._intent: str | None = None
@@ -59,7 +59,7 @@ class Submission:
         what `Session.submit` raises, except that a lost answer is told by the row's state, and
         `LedgerError` where another program has gone on with the product meanwhile.
         """
-        store, key = self._run.store, self._key
+        store, key = self._run.store, self.key
         try:
             job = await self._run.session.submit(self._request, receipt=self)
         except SubmissionUnknownError as error:
@@ -84,7 +84,7 @@ class Submission:
         """Write the intent; raises `BudgetExceededError`, and nothing is sent."""
         self._intent = uuid.uuid4().hex[:8]
         await self._run.store.intend(
-            self._key,
+            self.key,
             self._run.max_credits,
             intent_id=self._intent,
             t_intent=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -100,17 +100,17 @@ class Submission:
     async def refused(self) -> None:
         """Take the intent back: the service has refused, and the request queues up again."""
         self.sent = False
-        await self._run.store.withdraw(self._key, self._intent)
+        await self._run.store.withdraw(self.key, self._intent)
 
     async def _doubt(self, reason: str) -> None:
         try:
-            await self._run.store.move(self._key, State.IN_DOUBT, of=self._intent, reason=reason)
+            await self._run.store.move(self.key, State.IN_DOUBT, of=self._intent, reason=reason)
         except LedgerError as error:
             # Another program took this one for dead; what it has found stands.
             _log.info("a lost answer changes nothing: %s", error)
 
     async def _answered(self, job: Job) -> Row:
-        store, key = self._run.store, self._key
+        store, key = self._run.store, self.key
         try:
             return await store.move(key, State.SUBMITTED, of=self._intent, job_id=job.id)
         except LedgerError:

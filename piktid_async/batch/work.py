@@ -12,6 +12,7 @@ from piktid_async.batch.products import (
     build,
     check_count,
     fingerprint,
+    same_key,
     stand_ins,
 )
 from piktid_async.batch.recorded import error_json, error_of, result_of
@@ -69,9 +70,7 @@ class Work:
         """
         drawn = await self._store.draw(self.product.key, self.product.line)
         if drawn.twin is not None:
-            where = self.product.line or "this one"
-            rule = f"{self.product.key!r} of {where} is the key of {drawn.twin}, too: change it"
-            return ProductOutcome(product=self.product, error=InvalidRequestError("key", rule))
+            return ProductOutcome(product=self.product, error=same_key(self.product, drawn.twin))
         self.elsewhere = drawn.taken
         return None if drawn.taken else await self._go_on(drawn.row)
 
@@ -107,7 +106,10 @@ class Work:
             await self._store.free(self.product.key)
             return None
         except PiktidError as error:
-            return self._outcome(await self.failed(error), error, ending.result)
+            row = await self.failed(error)
+            if row.state is State.IN_DOUBT:
+                error = self._doubt(row)
+            return self._outcome(row, error, ending.result)
 
     async def _submitted(self, row: Row) -> tuple[Row, Job | None]:
         """Bring it to where there is a job, or must not be another."""
@@ -134,7 +136,7 @@ class Work:
             if over and known.fingerprint != row.fingerprint:
                 raise InvalidRequestError(
                     "key",
-                    f"{row.key!r} stands in the journal with other images or another request: "
+                    f"{row.key!r} stands in the journal with {self._other(row)}: "
                     "give the changed product a key of its own. Nothing was sent",
                 )
             if over or (row.state is State.FAILED and known.fingerprint == row.fingerprint):
@@ -150,6 +152,14 @@ class Work:
         hashes = tuple(each.sha256 for each in self._pictures)
         self.known = Known(fingerprint(self.product.request, hashes), hashes)
         return self.known
+
+    def _other(self, row: Row) -> str:
+        """Name what is not as the journal has it."""
+        assert self.known is not None
+        if self.known.images == row.images:
+            return "another request"
+        alike = fingerprint(self.product.request, row.images) == row.fingerprint
+        return "other images" if alike else "other images and another request"
 
     async def failed(self, error: PiktidError) -> Row:
         """Note a failure that will not pass; all else is for a later run to try again."""

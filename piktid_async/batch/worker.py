@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from piktid_async.batch.steps import NotNow, Steps
 from piktid_async.batch.stores import DEFAULT_NAME, database_store
 from piktid_async.batch.submitting import Submission
 from piktid_async.batch.summary import BatchSummary
+from piktid_async.batch.tasks import COMPLETE, SUBMIT, UPLOAD
 from piktid_async.batch.work import OF_THE_ACCOUNT
-from piktid_async.errors import ConfigurationError, PiktidError
+from piktid_async.errors import ConfigurationError, ConnectionFailedError, PiktidError
 from piktid_async.jobs import Job
 from piktid_async.logs import about
 from piktid_async.session import Session
@@ -24,6 +26,10 @@ from piktid_async.transport.settings import positive
 
 _log = logging.getLogger("piktid_async.batch")
 
+AHEAD = 100
+"""Products that wait for their submission, from which on no more images are uploaded."""
+LOOK_AGAIN = 1.0
+"""Seconds until it is asked again whether there is something to upload for."""
 MOST_FOLLOWED = 500
 """Jobs that one worker follows; more than an account may have at once."""
 
@@ -45,8 +51,10 @@ class Worker:
     - `directory`: where results go; absent: where `Batch.enqueue` was told to.
     - `heartbeat`: seconds between signs of life; `stale`: without one, a worker is taken for dead.
       One that froze and wakes after that changes nothing that others have gone on with. As often
-      the jobs of submissions in doubt are looked for.
+      the jobs of submissions in doubt are looked for, and tasks that were lost.
 
+    A database that goes away is waited for, with a warning in the log when it is away and when it
+    is back. What is finished is saved first; images are uploaded for the next hundred submissions.
     Needs the extra `postgres`, and the same version of this package everywhere.
     """
 
@@ -71,6 +79,9 @@ class Worker:
         self._directory = None if directory is None else Path(directory)
         self._submissions: dict[asyncio.Task[None], Submission] = {}
         """Of the tasks in hand."""
+        self._uploads: set[asyncio.Task[None]] = set()
+        """Tasks that wait until there is something to upload for."""
+        self._one_looks = asyncio.Lock()
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._left = 0
         self._stopping = False
@@ -94,7 +105,7 @@ class Worker:
         Cancelled, it finishes what is being sent or saved, leaves its jobs running and lets
         others follow them at once. Two requests and an upload for each new image, and the credits
         of each job, as the limits allow. Raises `ConfigurationError`, `ConnectionFailedError`
-        when the database is away, `AuthenticationError`, `InsufficientCreditsError`,
+        when the database is away at the start, `AuthenticationError`, `InsufficientCreditsError`,
         `BudgetExceededError` and their like.
         """
         self._stopping, self._left = False, 0
@@ -105,6 +116,7 @@ class Worker:
                 self._database, self._name, heartbeat=self._heartbeat, stale=self._stale
             )
             await self._begin()
+            self._store.patient = True
             working = asyncio.create_task(engine.work(self._step), name="piktid tasks")
             tending = asyncio.create_task(self._tend(), name="piktid worker")
             try:
@@ -139,7 +151,10 @@ class Worker:
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         self._stopping, self._left = True, len(self._followed)
+        self._store.patient = False
         # What waits for its turn has sent nothing: it goes back to the queue.
+        for task in self._uploads:
+            task.cancel()
         for task, submission in self._submissions.items():
             if not submission.sent:
                 task.cancel()
@@ -147,7 +162,8 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, *self._followed.values(), return_exceptions=True)
         self._failure.cancel()
-        await self._store.leave()
+        with suppress(ConnectionFailedError):  # it will be missed soon
+            await self._store.leave()
 
     async def _step(self, task: str, key: str) -> None:
         """Do one task for the engine."""
@@ -156,6 +172,8 @@ class Worker:
         this = asyncio.current_task()
         assert this is not None
         try:
+            if task == UPLOAD:
+                await self._not_too_early(this)
             await self._steps.run_step(task, key)
         except asyncio.CancelledError:
             if self._stopping:
@@ -167,7 +185,20 @@ class Worker:
         finally:
             self._submissions.pop(this, None)
 
+    async def _not_too_early(self, this: asyncio.Task[None]) -> None:
+        """Wait while more is uploaded than will be submitted soon."""
+        self._uploads.add(this)
+        try:
+            async with self._one_looks:
+                # Other programs submit, too: no event of this one tells of it.
+                while await self._store.queued(SUBMIT) >= AHEAD:  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_AGAIN)
+        finally:
+            self._uploads.discard(this)
+
     def _watch(self, submission: Submission) -> None:
+        if self._stopping:
+            raise NotNow("the worker is being stopped", 0.0)
         task = asyncio.current_task()
         assert task is not None
         self._submissions[task] = submission
@@ -195,18 +226,28 @@ class Worker:
             _log.warning(text, row.job_id, error, extra=fields)
 
     async def _tend(self) -> None:
-        """Give signs of life, take over what nobody follows, look for what is in doubt."""
+        """Give signs of life, take over what nobody has in hand, look for what is in doubt."""
         looked = -self._stale
         clock = asyncio.get_running_loop().time
         while True:
             await self._store.beat(self._stale)
             await self._store.refresh()
+            in_hand = [each.key for each in self._submissions.values()]
+            if cut_off := await self._store.doubt_cut_off(in_hand, self._stale):
+                _log.info("submissions that were cut off are in doubt: %d", cut_off)
             await self._adopt()
-            if self._store.totals.states[State.IN_DOUBT] and clock() - looked >= self._stale:
+            if clock() - looked >= self._stale:
                 looked = clock()
-                await self._run.settling.look()
-                await self._adopt()
+                await self._redo()
+                if self._store.totals.states[State.IN_DOUBT]:
+                    await self._run.settling.look()
+                    await self._adopt()
             await asyncio.sleep(self._heartbeat)
+
+    async def _redo(self) -> None:
+        for state, task in ((State.PENDING, UPLOAD), (State.TERMINAL, COMPLETE)):
+            if self._store.totals.states[state] and (redone := await self._store.redo(state, task)):
+                _log.info("tasks that were lost are put into the queue again: %d", redone)
 
     async def _adopt(self) -> None:
         for key in await self._store.adopt(self._followed, MOST_FOLLOWED - len(self._followed)):

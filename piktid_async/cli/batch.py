@@ -11,17 +11,15 @@ import attrs
 from rich.console import Console
 
 from piktid_async import AccountLimits, Session
-from piktid_async.batch import BadProduct, Batch, ProductOutcome
+from piktid_async.batch import BadProduct, Batch, JournalError, ProductOutcome
 from piktid_async.batch.ledger import State
 from piktid_async.cli import stopping
-from piktid_async.cli.batch_page import leave_page
 from piktid_async.cli.batch_report import BatchReport, Unmade, name_of, same_command
 from piktid_async.cli.errors import HINTS, Exit, Hints, Trouble, clean, explain, trouble_from
 from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.products import Products
 from piktid_async.cli.progress import Lines, view_on
 from piktid_async.cli.report import SANDBOX
-from piktid_async.cli.report_page import check_report
 from piktid_async.cli.service import QUICK_TO_END, service_name, session_with
 from piktid_async.cli.words import count
 from piktid_async.errors import (
@@ -80,6 +78,8 @@ def place_order(
         raise Trouble("--journal: it is the list of products; name another file.")
     check_output(out, [], overwrite=True)
     if page is not None:
+        from piktid_async.cli.report_page import check_report
+
         check_report(page)
     return BatchOrder(
         products=products,
@@ -98,9 +98,15 @@ def carry_out(order: BatchOrder, *, sandbox: bool, console: Console) -> BatchRep
         run = BatchRun(order, view, service=SANDBOX if sandbox else service_name())
         try:
             stopping.run(_carry_out(run, order, sandbox=sandbox), run.stopped)
+        except JournalError as error:
+            raise Trouble(
+                f"{explain(error)} To go on: {same_command()}", Exit.INCOMPLETE
+            ) from error
         except (PiktidError, OSError) as error:
             raise trouble_from(error, hints=BATCH_HINTS) from error
     if order.page is not None:
+        from piktid_async.cli.batch_page import leave_page
+
         with view_on(console) as view:
             view.note(f"writing {shown(order.page)}")
             leave_page(run.report, order.products, order.products.path.name, order.page)
@@ -120,6 +126,7 @@ class BatchRun:
             service=service,
             products=order.products.total,
             every=None if order.page is None else {},
+            told=view.shares_stdout,
         )
 
     async def carry_out(self, session: Session) -> None:
@@ -158,6 +165,7 @@ class BatchRun:
     def _tell(self, outcome: ProductOutcome) -> None:
         product = outcome.product
         failed = outcome.result.failed if outcome.result is not None else ()
+        self.report.unlisted += outcome.state is None
         if outcome.error is None and not failed:
             if outcome.state == State.DONE:
                 self.report.earlier += 1
@@ -172,17 +180,20 @@ class BatchRun:
         self._view.output(name_of(product.key, product.line), error)
 
     def _ended_by(self, error: PiktidError) -> None:
-        if isinstance(error, ConfigurationError | InvalidRequestError):
+        may_go_on = isinstance(error, BudgetExceededError | JournalError)
+        if isinstance(error, ConfigurationError | InvalidRequestError) and not may_go_on:
             raise error
         if not (self.report.done or self.report.earlier or self.report.unmade):
             raise error
-        code = Exit.INCOMPLETE if isinstance(error, BudgetExceededError) else Exit.REFUSED
+        code = Exit.INCOMPLETE if may_go_on else Exit.REFUSED
         self.report.stopped = Trouble(explain(error, hints=BATCH_HINTS), code)
 
 
 def _state(outcome: ProductOutcome) -> str:
     if outcome.state == State.IN_DOUBT:
         return "in_doubt"
+    if outcome.error is None:
+        return "incomplete"
     ended = outcome.state in (None, State.FAILED, State.SAVED, State.DONE)
     return "failed" if ended or isinstance(outcome.error, InvalidRequestError) else "unfinished"
 

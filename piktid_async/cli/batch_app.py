@@ -122,13 +122,14 @@ def run_batch(
         if not dry_run:
             (check_sandbox if sandbox else check_service)()
         from piktid_async.cli.batch import carry_out, place_order
-        from piktid_async.cli.batch_plan import forecast
         from piktid_async.cli.errors import Trouble
         from piktid_async.cli.places import in_database
         from piktid_async.cli.products import find_products
 
         if journal is not None and _on_the_line(database):
             raise Trouble("Give --journal or --database, not both.")
+        if journal is None and not limits and not sandbox and not dry_run:
+            raise Trouble("--no-limits is for the workers that submit: piktid worker --no-limits.")
         products = find_products(source, kind=kind.value, to=to, settings=settings or ())
         if journal is None and not sandbox and not dry_run:
             from piktid_async.cli.batch_queue import enqueue
@@ -155,6 +156,8 @@ def run_batch(
             page=report,
         )
         if dry_run:
+            from piktid_async.cli.batch_plan import forecast
+
             told = forecast(products, journal=journal, limits=limits, max_credits=max_credits)
             _print(told.as_json() if as_json else told.lines())
             raise typer.Exit(told.code)
@@ -252,11 +255,24 @@ def worker(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; else the one of `batch run`.")
     ] = None,
+    active_jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Jobs at once that the account allows, if not 5."),
+    ] = None,
+    per_minute: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Submissions a minute that it allows for each kind, if not the documented ones.",
+        ),
+    ] = None,
+    limits: LimitsOption = True,
 ) -> None:
     """Make what `piktid batch run --database` has put into a queue, until Ctrl-C.
 
-    Any number of workers, on any machines, share the account's limits. Uses PIKTID_API_TOKEN and,
-    if set, PIKTID_BASE_URL. Costs credits.
+    Any number of workers, on any machines, share the account's limits: give them all the same.
+    Uses PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL. Costs credits.
     """
     with in_one_sentence():
         from piktid_async.cli.needs import check_service
@@ -264,9 +280,10 @@ def worker(
 
         place = in_database(database, name)
         check_service()
-        from piktid_async.cli.batch_queue import work
+        from piktid_async.cli.batch_queue import limits_of, work
 
-        work(place, out=out, console=console_on(err=True))
+        allowed = limits_of(kept=limits, active_jobs=active_jobs, per_minute=per_minute)
+        work(place, out=out, limits=allowed, console=console_on(err=True))
 
 
 def estimate(

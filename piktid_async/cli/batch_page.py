@@ -80,7 +80,8 @@ def _entry(row: Row, recorded: Recorded, directory: Path, reason: Unmade | None)
     ended = row.updated if row.job_id is not None and state in ("ok", "failed") else None
     error = row.reason if state != "ok" else None
     if reason is not None:
-        state, error = cast("report_page.State", reason.state), reason.error
+        told = "failed" if reason.state == "incomplete" else reason.state
+        state, error = cast("report_page.State", told), reason.error
     elif state == "ok" and row.missed:
         state, error = "failed", f"{row.missed} of {count(row.made + row.missed, 'picture')} failed"
     paid = row.credits_used is not None or row.sunk

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 from rich.console import Console
 
-from piktid_async import PostgresCoordinator, Session
+from piktid_async import AccountLimits, PostgresCoordinator, Session
 from piktid_async.batch import Batch, Enqueued, Worker
 from piktid_async.batch.peek import Standing
 from piktid_async.cli import stopping
 from piktid_async.cli.batch import BATCH_HINTS
 from piktid_async.cli.batch_report import name_of
-from piktid_async.cli.errors import Exit, Hints, clean, trouble_from
+from piktid_async.cli.errors import Exit, Hints, Trouble, clean, trouble_from
 from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.journals import DATABASE_HINTS, standing_json, watch
 from piktid_async.cli.places import Place
@@ -98,7 +98,22 @@ def enqueue(
     return QueueReport(place, out, told, watch(place, console, until_ended=True))
 
 
-def work(place: Place, *, out: Path | None, console: Console) -> None:
+def limits_of(*, kept: bool, active_jobs: int | None, per_minute: int | None) -> AccountLimits:
+    """Return what the account allows; raises `Trouble` for what cannot be meant."""
+    if not kept:
+        if active_jobs is not None or per_minute is not None:
+            raise Trouble("Give --no-limits, or --active-jobs and --per-minute; not both.")
+        return AccountLimits.unlimited()
+    known = AccountLimits()
+    return AccountLimits(
+        active_jobs=known.active_jobs if active_jobs is None else active_jobs,
+        per_minute=known.per_minute
+        if per_minute is None
+        else dict.fromkeys(known.per_minute, per_minute),
+    )
+
+
+def work(place: Place, *, out: Path | None, limits: AccountLimits, console: Console) -> None:
     """Work on a batch until Ctrl-C, which raises a `Trouble` that tells what goes on."""
     workers: list[Worker] = []
 
@@ -112,14 +127,16 @@ def work(place: Place, *, out: Path | None, console: Console) -> None:
     with view_on(console) as view:
         view.note(f"working on {place.title}; Ctrl-C ends it in good order")
         try:
-            stopping.run(_worked(place, out, workers), stopped)
+            stopping.run(_worked(place, out, limits, workers), stopped)
         except (PiktidError, OSError) as error:
             raise trouble_from(error, hints=HINTS) from error
 
 
-async def _worked(place: Place, out: Path | None, workers: list[Worker]) -> None:
+async def _worked(
+    place: Place, out: Path | None, limits: AccountLimits, workers: list[Worker]
+) -> None:
     database = str(place.database)
-    async with _session(database) as session:
+    async with _session(database, limits) as session:
         workers.append(Worker(session, database, place.name, directory=out))
         await workers[0].run()
 
@@ -136,5 +153,7 @@ async def _enqueued(
             return await batch.enqueue(products)
 
 
-def _session(database: str) -> AbstractAsyncContextManager[Session]:
-    return session_with(coordinator=PostgresCoordinator(database))
+def _session(
+    database: str, limits: AccountLimits | None = None
+) -> AbstractAsyncContextManager[Session]:
+    return session_with(coordinator=PostgresCoordinator(database, limits=limits))

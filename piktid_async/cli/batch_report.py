@@ -31,7 +31,8 @@ class Unmade:
     key: str
     line: str | None
     state: str
-    """failed, in_doubt, or unfinished: a later run goes on with it."""
+    """incomplete: done, but some pictures failed; failed; in_doubt; or unfinished: a later run
+    goes on with it."""
     error: str
 
 
@@ -50,7 +51,11 @@ class BatchReport:
     """Done in this run."""
     elsewhere: int = 0
     """Done in earlier runs, and not in the folder of this one: moved, or saved in another."""
+    incomplete: int = 0
+    """Done in this run or before, but some of their pictures failed."""
     failed: int = 0
+    unlisted: int = 0
+    """Of the failed, rows that cannot be products: the journal does not know them."""
     in_doubt: int = 0
     unfinished: int = 0
     unmade: list[Unmade] = attrs.field(factory=list)
@@ -60,6 +65,8 @@ class BatchReport:
     summary: BatchSummary | None = None
     """Of the whole journal."""
     seconds: float = 0.0
+    told: bool = False
+    """Whether those were told where this is printed, while it ran."""
     stopped: Trouble | None = None
     """What ended the run before its end."""
     page: Path | None = None
@@ -85,19 +92,22 @@ class BatchReport:
     @property
     def standing(self) -> str:
         """How many are done, in a few words."""
-        return f"{self.done + self.earlier} of {count(self.products, 'product')} are done"
+        return f"{self._done:,} of {count(self.products, 'product')} are done"
 
     def lines(self) -> Iterator[str]:
         """Sum up for people."""
-        for each in self.unmade:
-            yield clean(f"{name_of(each.key, each.line)}: {each.error}")
-        rest = self.failed + self.in_doubt + self.unfinished - len(self.unmade)
-        if rest > 0:
-            yield f"and {count(rest, 'more product')}."
+        if not self.told:
+            yield from self._named()
         yield (
             f"{self.standing}{self._earlier()}{self._others()}; "
             f"the pictures are in {shown(self.directory)}."
         )
+        if self.unlisted:
+            verb = "is" if self.unlisted == 1 else "are"
+            yield (
+                f"{count(self.unlisted, 'row')} of the list cannot be products, and {verb} not in "
+                "the journal."
+            )
         if self.elsewhere:
             lost = count(self.elsewhere, "product")
             yield f"Not there any more, or in another --out: the pictures of {lost}."
@@ -124,10 +134,12 @@ class BatchReport:
             "directory": str(self.directory),
             "service": self.service,
             "products": self.products,
-            "done": self.done + self.earlier,
+            "done": self._done,
             "done_earlier": self.earlier,
             "elsewhere": self.elsewhere,
+            "incomplete": self.incomplete,
             "failed": self.failed,
+            "unlisted": self.unlisted,
             "in_doubt": self.in_doubt,
             "unfinished": self.unfinished,
             "outputs": made.outputs if made else 0,
@@ -140,12 +152,29 @@ class BatchReport:
             "not_done": [attrs.asdict(each) for each in self.unmade],
         }
 
+    @property
+    def _done(self) -> int:
+        """As `piktid batch status` counts them: each has a job that ended well, and is saved."""
+        return self.done + self.earlier + self.incomplete
+
+    def _named(self) -> Iterator[str]:
+        for each in self.unmade:
+            yield clean(f"{name_of(each.key, each.line)}: {each.error}")
+        rest = self.incomplete + self.failed + self.in_doubt + self.unfinished - len(self.unmade)
+        if rest > 0:
+            yield f"and {count(rest, 'more product')}."
+
     def _earlier(self) -> str:
-        return f" ({self.earlier} in earlier runs)" if self.earlier else ""
+        return f" ({self.earlier:,} in earlier runs)" if self.earlier else ""
 
     def _others(self) -> str:
-        words = {"failed": self.failed, "in doubt": self.in_doubt, "unfinished": self.unfinished}
-        return "".join(f", {number} {word}" for word, number in words.items() if number)
+        words = {
+            "of them without some of their pictures": self.incomplete,
+            "failed": self.failed,
+            "in doubt": self.in_doubt,
+            "unfinished": self.unfinished,
+        }
+        return "".join(f", {number:,} {word}" for word, number in words.items() if number)
 
     def _next_steps(self) -> Iterator[str]:
         if self.summary is not None and self.summary.in_doubt:

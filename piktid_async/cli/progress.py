@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +101,15 @@ class Lines:
         traceback: TracebackType | None,
     ) -> None:
         logging.getLogger("piktid_async").removeHandler(self._silence)
+
+    @property
+    def shares_stdout(self) -> bool:
+        """Whether what is printed on standard output later stands below these lines."""
+        try:
+            here, there = os.fstat(self._console.file.fileno()), os.fstat(sys.stdout.fileno())
+        except (OSError, ValueError):
+            return False  # no file at all
+        return os.path.samestat(here, there)
 
     def note(self, text: str, *, style: str = "") -> None:
         """Say something in passing."""

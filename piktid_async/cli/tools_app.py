@@ -47,6 +47,12 @@ def sandbox(
     seconds_per_image: Annotated[
         float, typer.Option(min=0, help="How long one result takes.")
     ] = 0.3,
+    drawing: Annotated[
+        bool,
+        typer.Option(
+            "--drawing/--no-drawing", help="Draw results; else each is one small plain picture."
+        ),
+    ] = True,
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep everything in this folder and go on there."),
@@ -71,6 +77,7 @@ def sandbox(
             token=token,
             limits=limits,
             seconds_per_image=seconds_per_image,
+            drawing=drawing,
             state=state,
             faults=fault or (),
             as_json=as_json,

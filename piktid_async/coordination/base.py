@@ -122,6 +122,9 @@ class Coordinator(Protocol):
     def ended(self, job_id: str) -> None:
         """Free the slot of a job that has ended."""
 
+    def found(self, job_id: str) -> None:
+        """Pass the slot of a doubt to its job, which was found otherwise than by the turn."""
+
     def room(self) -> None:
         """Hear that a job of somebody else on the account has ended."""
 

@@ -109,6 +109,10 @@ class LocalCoordinator:
         """Free the slot of a job that has ended."""
         self.change(lambda queue, now: queue.ended(job_id, now))
 
+    def found(self, job_id: str) -> None:
+        """Pass the slot of a doubt to its job, which was found otherwise than by the turn."""
+        self.change(lambda queue, _: queue.quota.found(job_id))
+
     def room(self) -> None:
         """Hear that a job of somebody else has ended."""
         self.change(lambda queue, _: queue.quota.stranger_ended())

@@ -297,6 +297,27 @@ BEGIN
 END
 $$;
 
+-- A job of a doubt was found. Whose doubt is not known here: the oldest one ends, unless its own
+-- turn has been quicker. So each doubt counts once, as a doubt or as its job.
+CREATE FUNCTION piktid.found(p_account text, p_owner uuid, p_job text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM piktid.lock(p_account);
+    IF EXISTS (SELECT FROM piktid.slots WHERE account = p_account AND job_id = p_job) THEN
+        RETURN;
+    END IF;
+    DELETE FROM piktid.slots WHERE token = (
+        SELECT token FROM piktid.slots
+        WHERE account = p_account AND job_id IS NULL AND doubt_until IS NOT NULL
+        ORDER BY since LIMIT 1
+    );
+    IF FOUND THEN
+        INSERT INTO piktid.slots (token, account, path, owner, job_id, since)
+        VALUES (gen_random_uuid(), p_account, '', p_owner, p_job, clock_timestamp());
+    END IF;
+END
+$$;
+
 CREATE FUNCTION piktid.ended(p_account text, p_job text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM piktid.lock(p_account);

@@ -43,6 +43,7 @@ class Desk:
         self._channel = channel
         self._heartbeat = heartbeat
         self._reached = False
+        self._away = False
         self._rung = asyncio.Event()
         self._to_write = asyncio.Event()
         self._to_write.set()
@@ -145,7 +146,8 @@ class Desk:
             try:
                 found = await work()
             except ConnectionFailedError as error:
-                if not failures:
+                if not self._away:  # one line, however many of its tasks have noticed
+                    self._away = True
                     _log.warning("%s while the database is away: %s", trouble, error.reason)
                 failures += 1
                 if not self._reached:
@@ -153,7 +155,8 @@ class Desk:
                     self._work.fail(error, after=REACHED_WITHIN)
                 await asyncio.sleep(AGAIN.pause(failures, random.random))
             else:
-                if failures:
+                if self._away:
+                    self._away = False
                     _log.warning("the database is back")
                 return found
 

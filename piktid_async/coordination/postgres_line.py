@@ -66,6 +66,11 @@ def checked_database(url: object) -> dict[str, Any]:
         raise ConfigurationError("the database's URL cannot be read") from None
 
 
+def is_away(error: object) -> bool:
+    """Whether a call failed because the connection did, not because of what was asked."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
 class Line:
     """One connection, made anew after it was lost; one call at a time.
 

@@ -102,6 +102,11 @@ class Quota:
         if self._doubts.pop(grant, None) is not None and job_id is not None:
             self._jobs[job_id] = None
 
+    def found(self, job_id: str) -> None:
+        """Pass the slot of the oldest doubt to a job of some doubt, unless it has one."""
+        if self._doubts and job_id not in self._jobs:
+            self.settled(next(iter(self._doubts)), job_id)
+
     def occupied(self, job_id: str) -> None:
         """Count a running job that was made elsewhere, or before."""
         self._jobs[job_id] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import aiohttp
 import pytest
@@ -22,7 +23,7 @@ from piktid_async import (
     SubmissionUnknownError,
     UploadError,
 )
-from piktid_async.batch import BadProduct, Batch, Product
+from piktid_async.batch import BadProduct, Batch, JournalError, Product
 from piktid_async.batch.ledger import State
 from piktid_async.batch.sqlite import SqliteStore
 from piktid_async.sandbox import Faults, Sandbox, SandboxLimits
@@ -573,3 +574,81 @@ async def test_what_cannot_work_is_refused_when_it_is_built(make_session, option
     async with make_session() as session:
         with pytest.raises(ConfigurationError):
             Batch(session, tmp_path / "run.sqlite", **options)
+
+
+async def test_a_job_that_does_not_exist_puts_the_product_back_in_doubt(
+    quick, make_session, make_products, tmp_path
+):
+    quick.faults.submit_status = [500]
+    async with make_session() as session, Batch(session, tmp_path / "run.sqlite") as batch:
+        session._runtime.clock = lambda: 30 * time.monotonic()  # a new job may not be seen yet
+        await all_of(batch, make_products(1))
+        await batch.settle("sku-0", job_id="nobodys")
+        (outcome,) = await all_of(batch, make_products(1))
+        assert isinstance(outcome.error, SubmissionUnknownError)
+        assert "no job nobodys" in str(outcome.error)
+        assert "Batch.settle or `piktid batch settle`" in str(outcome.error)
+        assert outcome.state == "in_doubt"
+        (doubt,) = [doubt async for doubt in batch.in_doubt()]
+        assert doubt.product is outcome.product
+        asked = quick.books.api_requests["GET /jobs/{job_id}/status"]
+        (again,) = await all_of(batch, make_products(1))
+        assert str(again.error) == str(outcome.error)
+        assert quick.books.api_requests["GET /jobs/{job_id}/status"] == asked
+        await batch.settle("sku-0", resubmit=True)
+        (made,) = await all_of(batch, make_products(1))
+        assert (made.error, made.state) == (None, "saved")
+    assert quick.books.jobs_created == 1
+
+
+async def test_a_full_disk_ends_the_run_and_a_later_one_goes_on(
+    quick, make_session, make_products, tmp_path
+):
+    products, told = make_products(12), []
+    async with make_session() as session:
+        async with Batch(session, tmp_path / "run.sqlite", in_flight=4) as batch:
+            db = batch._store._journal.db
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {pages + 1}").close()
+            with pytest.raises(JournalError, match="the disk is full; make room, then run it"):
+                await tell(batch, products, told)
+        assert len(told) < 12
+        async with Batch(session, tmp_path / "run.sqlite") as batch:
+            outcomes = await all_of(batch, products)
+    assert {outcome.error for outcome in outcomes} == {None}
+    assert quick.books.jobs_created == 12
+
+
+@pytest.mark.parametrize(
+    ("images", "settings", "words"),
+    [
+        (b"other", {}, "with other images:"),
+        (b"", {"reference_text": "red"}, "with another request:"),
+        (b"other", {"reference_text": "red"}, "with other images and another request:"),
+    ],
+)
+async def test_what_has_changed_since_is_named(
+    make_session, make_products, tmp_path, images, settings, words
+):
+    (product,) = make_products(1)
+    kind, wish = NAVY
+    changed = Product(product.key, product.images[0] + images, (kind, {**wish, **settings}))
+    async with make_session() as session, Batch(session, tmp_path / "run.sqlite") as batch:
+        await all_of(batch, [product])
+        (outcome,) = await all_of(batch, [changed])
+        assert words in str(outcome.error)
+
+
+async def test_a_twin_is_told_in_the_same_words_before_and_in_a_run(
+    make_session, make_products, tmp_path
+):
+    products = [*make_products(1), *make_products(1), Product("bare", (), NAVY)]
+    async with make_session() as session, Batch(session, tmp_path / "run.sqlite") as batch:
+        plan = await batch.plan(products)
+        await all_of(batch, products)
+        ran = sorted((each.key, each.error) for each in batch.summary.failures)
+    assert sorted((each.key, each.error) for each in plan.bad) == ran
+    assert ran == [
+        ("bare", "images: takes 1 to 10 images, not 0: name at least one"),
+        ("sku-0", "key: 'sku-0' of list:0 is the key of list:0, too: change it"),
+    ]

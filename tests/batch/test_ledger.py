@@ -24,7 +24,7 @@ ALLOWED = {
     "pending": "intent failed",
     "intent": "pending in_doubt submitted",
     "in_doubt": "submitted pending failed",
-    "submitted": "terminal failed",
+    "submitted": "terminal failed in_doubt",
     "terminal": "saved failed",
     "saved": "done terminal",
     "done": "",

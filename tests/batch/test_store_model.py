@@ -119,6 +119,8 @@ class JournalAgainstADict(RuleBasedStateMachine):
             self.model[key] = Known(estimate=known.estimate, sunk=sunk)
             return
         known.state = to
+        if to is State.IN_DOUBT:
+            known.job = None
         if fresh:
             known.job = job
             self.owners[job] = key

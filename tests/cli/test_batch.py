@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import shutil
 import signal
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +24,7 @@ from piktid_async.cli.words import span
 from piktid_async.errors import ConfigurationError, InvalidRequestError
 from piktid_async.sandbox import Faults, Sandbox
 from piktid_async.sandbox.rendering import PLAIN_JPEG
-from tests.cli.support import Command, draw_garment, is_green
+from tests.cli.support import Command, draw_garment, environment, is_green
 
 SMALL = ("--set", "processing_size=1024")
 GREEN = ("--to", "forest green", *SMALL)
@@ -90,6 +92,7 @@ async def test_a_csv_becomes_pictures_and_bad_rows_are_named_with_their_lines(
     assert "is no picture that is known" in named["text (list.csv:6)"]
     assert "reference_text: must be a non-empty text" in named["plain (list.csv:7)"]
     assert f"1 of 6 products are done, 5 failed; the pictures are in {out}." in ended.out
+    assert "2 rows of the list cannot be products, and are not in the journal." in ended.out
     assert "2 pictures, 6 credits (6 estimated) over all runs; " in ended.out
     assert "done 6/6: coat, 2 pictures\n" in ended.err
     assert ended.err.count("failed ") == 5
@@ -119,7 +122,9 @@ async def test_a_second_run_costs_nothing_and_tells_the_same(
         "done": 3,
         "done_earlier": 0,
         "elsewhere": 0,
+        "incomplete": 0,
         "failed": 0,
+        "unlisted": 0,
         "in_doubt": 0,
         "unfinished": 0,
         "outputs": 6,
@@ -127,6 +132,7 @@ async def test_a_second_run_costs_nothing_and_tells_the_same(
         "credits_estimated": 18.0,
         "credits_used": 18.0,
         "states": {"done": 3},
+        "page": None,
         "not_done": [],
     }
     again = json.loads(second.out)
@@ -331,8 +337,15 @@ async def test_pictures_that_fail_make_their_product_incomplete(
     ended = await piktid("batch", "run", catalogue, *GREEN, *files, "--json", **service)
     assert ended.code == 1, ended.text
     told = json.loads(ended.out)
-    assert (told["done"], told["failed"], told["outputs"], told["outputs_failed"]) == (2, 1, 5, 1)
+    assert (told["done"], told["incomplete"], told["failed"]) == (3, 1, 0)
+    assert (told["outputs"], told["outputs_failed"]) == (5, 1)
     assert told["not_done"][0]["error"].startswith("1 of 2 pictures failed: ")
+    again = await piktid("batch", "run", catalogue, *GREEN, *files, **service)
+    assert again.code == 1, again.text
+    words = "3 of 3 products are done (2 in earlier runs), 1 of them without some of their pictures"
+    assert words in again.out
+    standing = json.loads((await piktid("batch", "status", files[1], "--json")).out)
+    assert (standing["states"], standing["outputs_failed"]) == ({"done": 3}, 1)
 
 
 async def test_a_sandbox_of_its_own_goes_on_by_the_journal(
@@ -449,6 +462,47 @@ async def test_a_journal_in_use_names_the_program_that_uses_it(
             assert second.code == 2
             assert f"(process {stage.process.pid})" in second.err
             await stage.stop(signal.SIGINT)
+
+
+async def test_a_disk_that_takes_no_more_is_told_in_one_sentence(
+    piktid: Command, sandbox: Sandbox, service: Any, files: Any, catalogue: Path
+) -> None:
+    args = ("batch", "run", catalogue, *GREEN, *files)
+    limited = 'ulimit -f "$1"; shift; exec "$@"'  # no file may grow beyond so many blocks
+    for blocks in (120, 200):
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", limited, "sh", str(blocks), sys.executable, "-m", "piktid_async"),
+            *map(str, args),
+            env=environment(**service),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        told, _ = await process.communicate()
+        assert process.returncode == 1, told
+        sentence = f"the journal {files[1]}: the disk "
+        assert sentence in told.decode()
+        assert f"To go on: piktid {shlex.join(map(str, args))}" in told.decode()
+        assert b"Traceback" not in told
+    again = await piktid(*args, **service)
+    assert again.code == 0, again.text
+    assert sandbox.books.jobs_created == 3
+
+
+async def test_what_fails_is_told_once_where_all_goes_to_one_place(
+    sandbox: Sandbox, service: Any, files: Any, catalogue: Path
+) -> None:
+    (catalogue / "c" / "2.jpg").write_text("no picture")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "piktid_async", "batch", "run", str(catalogue), *GREEN),
+        *map(str, files),
+        env=environment(**service),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 1, told
+    assert told.count(b"is no picture that is known") == 1
+    assert b"2 of 3 products are done, 1 failed; " in told
 
 
 async def test_help_names_the_commands(piktid: Command) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from piktid_async import AccountLimits
+from piktid_async.cli.batch_queue import limits_of
 from piktid_async.cli.errors import Trouble
 from piktid_async.cli.places import in_database, place_of
 from piktid_async.sandbox import Faults, Sandbox
@@ -78,10 +80,15 @@ async def test_a_list_is_made_by_a_worker_and_doubts_are_settled(
 
 async def test_what_cannot_be_meant_is_told_before_anything_is_done(piktid, catalogue, tmp_path):
     out = ("--out", tmp_path / "out")
+    url = ("--database", "postgresql://127.0.0.1:1/shop")
     for arguments, words in [
         (("worker",), "PIKTID_DATABASE"),
         (("worker", "--database", "mysql://x"), "postgresql://"),
         (("batch", "run", catalogue, *out, *GREEN), "--database URL"),
+        (("batch", "run", catalogue, *out, *GREEN, *url, "--no-limits"), "piktid worker"),
+        (("worker", *url, "--active-jobs", "0"), "--active-jobs"),
+        (("worker", *url, "--per-minute", "none"), "--per-minute"),
+        (("worker", *url, "--no-limits", "--per-minute", "9"), "not both"),
         (("batch", "status"), "Name a journal, or --database"),
         (("batch", "status", tmp_path / "no.sqlite", "--watch"), "--watch"),
         (("batch", "settle", "a", "b", "c", "--give-up"), "one journal and one key"),
@@ -98,6 +105,16 @@ async def test_a_batch_that_is_not_there_is_named_without_the_password(piktid, d
     ended = await piktid("batch", "status", PIKTID_DATABASE=url)
     assert ended.code == 3
     assert "secret-word" not in ended.text
+
+
+def test_a_worker_keeps_the_limits_that_it_is_given():
+    kept = limits_of(kept=True, active_jobs=20, per_minute=None)
+    assert kept == AccountLimits(20)
+    kept = limits_of(kept=True, active_jobs=None, per_minute=30)
+    assert kept.active_jobs == AccountLimits().active_jobs
+    assert kept.per_minute == dict.fromkeys(AccountLimits().per_minute, 30)
+    kept = limits_of(kept=False, active_jobs=None, per_minute=None)
+    assert kept == AccountLimits.unlimited()
 
 
 def test_a_journal_that_is_named_counts_more_than_the_environment():

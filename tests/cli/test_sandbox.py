@@ -15,7 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.cli.support import Command, environment, hear_interrupts
+from piktid_async import GarmentRecolor, Session
+from piktid_async.sandbox.rendering import PLAIN_JPEG
+from tests.cli.support import Command, draw_garment, environment, hear_interrupts
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -92,6 +94,17 @@ async def test_a_folder_of_state_outlives_a_kill(tmp_path: Path) -> None:
         assert again == url
         _, body = await ask(again)
         assert [each["project_text"] for each in body["projects"]] == ["spring"]
+
+
+async def test_without_drawing_every_result_is_one_small_picture(tmp_path: Path) -> None:
+    calm = ("--no-drawing", "--no-limits", "--seconds-per-image", "0")
+    async with serving(*calm) as (_, url), Session("secret", base_url=url) as session:
+        project = await session.projects.ensure("spring")
+        image = await session.upload(draw_garment(tmp_path / "coat.jpg"))
+        request = GarmentRecolor(project=project, images=[image], reference_text="navy")
+        job = await session.submit(request)
+        (path,) = await job.download(tmp_path / "out")
+    assert path.read_bytes() == PLAIN_JPEG
 
 
 async def test_faults_are_asked_for_by_name_and_set_while_it_runs() -> None:

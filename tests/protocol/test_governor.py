@@ -105,6 +105,22 @@ def test_the_slot_of_a_doubt_passes_to_the_job_that_is_found():
     assert queue.due() == "b"
 
 
+def test_the_slot_of_a_doubt_passes_to_a_job_that_was_looked_for():
+    queue = bench(1)
+    queue.join("ab")
+    assert queue.due() == "a"
+    queue.governor.doubtful(queue.places["a"], 0.0)
+    for _ in range(2):
+        queue.governor.quota.found("found")
+    assert queue.governor.report(0.0).jobs == ("found",)
+    assert queue.governor.report(0.0).in_doubt == 0
+    assert queue.due() == ""
+    queue.governor.ended("found", 3.0)
+    assert queue.due() == "b"
+    queue.governor.quota.found("of-no-doubt")
+    assert queue.governor.report(3.0).jobs == ()
+
+
 def test_a_doubt_that_nobody_settles_lets_go_of_its_slot_in_the_end():
     queue = bench(1)
     queue.join("ab")

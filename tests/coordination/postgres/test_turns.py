@@ -243,6 +243,24 @@ async def test_a_doubt_holds_its_slot_until_it_is_settled(make_coordinator: Make
     turn.settled(None)
 
 
+async def test_the_slot_of_a_doubt_passes_to_the_job_that_another_process_finds(
+    make_coordinator: Make, queue
+) -> None:
+    limits = at_most(2)
+    first, second = make_coordinator(limits), make_coordinator(limits)
+    for _ in range(2):
+        async with first.turn(first.place(RECOLOR, pooled=True)) as turn:
+            turn.doubtful()
+    queue.join(second, "b")
+    for _ in range(2):  # told twice, it counts once
+        second.found("job-found")
+    await looked(first, second)
+    assert queue.gone.empty()
+    second.ended("job-found")
+    assert await queue.next() == ["b"]
+    turn.settled(None)
+
+
 async def test_a_doubt_that_was_no_job_frees_its_slot(make_coordinator: Make, queue) -> None:
     limits = at_most(1)
     first, second = make_coordinator(limits), make_coordinator(limits)
