@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -18,6 +20,8 @@ TURNS = 25
 """Turns of the loop after each step: enough for a call and its answer on loopback."""
 STEP = 0.25
 """Seconds that `until` puts the clock forward at a time."""
+STANDING = 5.0
+"""Real seconds after which a clock that nobody puts forward is told."""
 MOMENT = 0.002
 """Real seconds that `until` leaves to threads and other processes at each step."""
 
@@ -30,6 +34,8 @@ class ManualClock:
     of the limits, time-outs, keepalives, the seconds that a picture takes. A session that is to
     go by it is built inside the block. Raises `RuntimeError` when it is entered twice.
 
+    Where nobody puts it forward for five real seconds, it says so once on standard error.
+
     It does not drive `time.time`, by which signed URLs and tokens expire; nor a database, other
     processes, uvloop, or code that took `time.monotonic` under a name of its own before.
     """
@@ -41,6 +47,8 @@ class ManualClock:
         self._runs_since: float | None = None
         self._in_place = mock.patch.object(time, "monotonic", self)
         self._entered = False
+        self._told = False
+        self._alarm = threading.Timer(0, self._tell)
 
     def __call__(self) -> float:
         """Return what the clock shows, in seconds; only differences mean something."""
@@ -57,10 +65,12 @@ class ManualClock:
         if not (0 <= seconds < math.inf and step > 0):
             raise ValueError(f"advance takes seconds from 0 and a step above 0, not {seconds!r}")
         end = self._now + seconds
+        self._alarm.cancel()
         await self._settle()
         while self._now < end:
             self._now = min(self._now + step, end)
             await self._settle()
+        self._watch()
 
     async def until(self, awaitable: Awaitable[T], *, at_most: float = 600.0) -> T:
         """Let time pass, a few hundred times as fast as it does, until something is done.
@@ -70,6 +80,7 @@ class ManualClock:
         """
         task = asyncio.ensure_future(awaitable)
         end = self._now + at_most
+        self._alarm.cancel()
         try:
             await self._settle()
             while not task.done() and self._now < end:
@@ -81,11 +92,27 @@ class ManualClock:
             return await task
         finally:
             task.cancel()
+            self._watch()
 
     def release(self) -> None:
         """Let it run on by itself, so that what is closed afterwards can wait."""
+        self._alarm.cancel()
         if self._runs_since is None:
             self._runs_since = self._real()
+
+    def _watch(self) -> None:
+        """Wait for the next move, in real time and in a thread: the loop may wait for the clock."""
+        if self._entered and not self._told and self._runs_since is None:
+            self._alarm = threading.Timer(STANDING, self._tell)
+            self._alarm.daemon = True
+            self._alarm.start()
+
+    def _tell(self) -> None:
+        self._told = True
+        sys.stderr.write(
+            f"the clock has stood still for {STANDING:g} s: if the test waits for it, "
+            "await piktid_clock.advance(...)\n"
+        )
 
     async def _settle(self) -> None:
         for _ in range(TURNS):
@@ -96,6 +123,7 @@ class ManualClock:
             raise RuntimeError("a ManualClock is entered once; make a new one")
         self._entered = True
         self._in_place.start()
+        self._watch()
         return self
 
     def __exit__(
@@ -104,4 +132,7 @@ class ManualClock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._alarm.cancel()
+        if self._alarm.ident is not None:
+            self._alarm.join()
         self._in_place.stop()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from piktid_async import AccountLimits, GarmentRecolor, RateLimitError, Session
+from piktid_async import AccountLimits, GarmentRecolor, RateLimitError, Session, testing
 from piktid_async.sandbox import Faults, Sandbox, SandboxLimits
 from piktid_async.sandbox.imaging import sample_photos
 from piktid_async.testing import ManualClock
@@ -144,3 +144,12 @@ async def test_the_sandbox_s_limits_go_by_it(
     await piktid_clock.advance(60)
     await piktid_session.request("POST", "/garment-recolor", json=body)
     assert piktid_sandbox.books.jobs_created == 2
+
+
+def test_the_clock_says_once_that_it_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(testing, "STANDING", 0.01)
+    with ManualClock() as clock:
+        clock._alarm.join()
+    assert capsys.readouterr().err.count("await piktid_clock.advance(...)") == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from piktid_async.cli.errors import Trouble
+from piktid_async.cli.errors import trouble_from
 from piktid_async.cli.inputs import PAGE_NAME, check_output
 from piktid_async.cli.report import Report
 from piktid_async.cli.verbs.recolor import recolor_order
@@ -41,10 +41,20 @@ def _draw(folder: Path, count: int, console: Console) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, photo in zip(paths, photos, strict=True):
-            path.write_bytes(photo.data)
+            _write(path, photo.data)
     except OSError as error:
-        raise Trouble(f"--out: cannot be written to ({error.strerror}).") from error
+        raise trouble_from(OSError(error.errno, error.strerror, str(folder))) from error
     return paths
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _has_desktop() -> bool:

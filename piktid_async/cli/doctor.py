@@ -22,7 +22,7 @@ import attrs
 
 from piktid_async import AccountLimits, Session, StreamSettings
 from piktid_async.cli import stopping
-from piktid_async.cli.errors import TOKENS_PAGE, Exit, clean, explain, trouble_from
+from piktid_async.cli.errors import TOKENS_PAGE, Exit, clean, explain, speaks_no_tls, trouble_from
 from piktid_async.cli.framing import console_on
 from piktid_async.cli.progress import Lines, view_on
 from piktid_async.cli.service import PROXY_VARIABLE, session_with
@@ -96,7 +96,8 @@ def examine(show: Callable[[Check], None]) -> Findings:
     async def work(view: Lines) -> None:
         async for check in _everything(view):
             checks.append(check)
-            show(check)
+            with view.aside():
+                show(check)
 
     with view_on(console_on(err=True)) as view:
         stopping.run(work(view), lambda: "Stopped.")
@@ -157,7 +158,8 @@ def _proxies() -> Iterator[Check]:
     if os.environ.get(PROXY_VARIABLE):
         yield Check("proxy", "ok", f"{PROXY_VARIABLE} is set, and used")
         return
-    found = [name for name in PROXIES if os.environ.get(name) or os.environ.get(name.upper())]
+    names = [each for name in PROXIES for each in (name, name.upper())]
+    found = [name for name in names if os.environ.get(name)]
     if found:
         yield Check(
             "proxy",
@@ -186,12 +188,14 @@ def _token() -> Check:
 
 def _address() -> Check:
     given = os.environ.get(BASE_URL_VARIABLE)
-    host = urlsplit(given or DEFAULT_BASE_URL).hostname or "no host"
+    parts = urlsplit(given or DEFAULT_BASE_URL)
     try:
         Session("checked", proxy=os.environ.get(PROXY_VARIABLE) or None)
     except ConfigurationError as error:
         return Check("address", "failed", str(error), "set it right, or unset it.", Exit.USAGE)
-    return Check("address", "ok", host + (f", from {BASE_URL_VARIABLE}" if given else ""))
+    host = parts.netloc.rpartition("@")[2]  # with its port, without any password
+    where = f", from {BASE_URL_VARIABLE}" if given else ""
+    return Check("address", "ok", f"{parts.scheme}://{host}{where}")
 
 
 async def _reach(url: str) -> list[Check]:
@@ -218,6 +222,8 @@ def _unreachable(error: Exception) -> Check:
                 "the name of the service is not found",
                 ("check the network, the name server, and PIKTID_BASE_URL."),
             )
+        case _ if speaks_no_tls(str(error)):
+            found, advice = "the server speaks no TLS", f"use http:// in {BASE_URL_VARIABLE}."
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             found, advice = (
                 f"the secure connection is refused ({error})",

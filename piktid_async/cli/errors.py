@@ -26,8 +26,8 @@ from piktid_async.errors import (
 
 TOKENS_PAGE = "https://app.on-model.com/profile (tab Tokens)"
 
-FULL = os.strerror(errno.ENOSPC)
-MAKE_ROOM = "make room, then fetch it with `piktid results JOB`, which costs nothing"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+FETCH_AGAIN = "piktid results JOB"
 
 OPTIONS: Mapping[str, str] = {
     "angle": "--angle",
@@ -116,28 +116,46 @@ class Trouble(Exception):  # noqa: N818 - it is not always an error: Ctrl-C is o
 
 
 def trouble_from(
-    error: PiktidError | OSError, *, hints: Hints = HINTS, options: Mapping[str, str] = OPTIONS
+    error: PiktidError | OSError,
+    *,
+    hints: Hints = HINTS,
+    options: Mapping[str, str] = OPTIONS,
+    again: str | None = FETCH_AGAIN,
 ) -> Trouble:
-    """Return the sentence and the exit code for an error of the package or the disk."""
+    """Return the sentence and the exit code for an error of the package or the disk.
+
+    `again` is the command that fetches what a full disk had no room for, if it can be had.
+    """
     if isinstance(error, InvalidRequestError):
         return Trouble(f"{options.get(error.field, error.field)}: {error.rule}.")
     if isinstance(error, ConfigurationError):
         return Trouble(_sentence(str(error)))
     if isinstance(error, PiktidError):
-        return Trouble(explain(error, hints=hints), Exit.REFUSED)
+        return Trouble(explain(error, hints=hints, again=again), Exit.REFUSED)
     where = f"{error.filename}: " if error.filename else ""
-    return Trouble(_sentence(f"Cannot write {where}{error.strerror or error}"), Exit.INCOMPLETE)
+    advice = ": make room" if error.errno in NO_ROOM else ""
+    told = f"Cannot write {where}{error.strerror or error}{advice}"
+    return Trouble(_sentence(told), Exit.INCOMPLETE)
 
 
-def explain(error: PiktidError, *, hints: Hints = HINTS) -> str:
+def explain(error: PiktidError, *, hints: Hints = HINTS, again: str | None = FETCH_AGAIN) -> str:
     """Say what happened and what to do next."""
     hint = next((hint for kind, hint in hints if isinstance(error, kind)), None)
+    if isinstance(error, ConnectionFailedError) and speaks_no_tls(error.summary):
+        hint = "the server speaks no TLS: use http:// in its address"
+    if isinstance(error, DownloadError) and any(os.strerror(no) in error.summary for no in NO_ROOM):
+        way = f"fetch it with `{again}`, which costs nothing" if again else "run this again"
+        hint = f"make room, then {way}"
     if hint:
-        return _sentence(f"{error.summary}: {hint}")
-    if isinstance(error, DownloadError) and FULL in error.summary:
-        return _sentence(f"{error.summary}: {MAKE_ROOM}")
+        return _sentence(f"{error.summary.rstrip('.')}: {hint}")
     # What an ended job's error advises is for programs: the command line says it in its own way.
     return _sentence(error.summary if isinstance(error, JobError) else str(error))
+
+
+def speaks_no_tls(text: str) -> bool:
+    """Tell a server that answers a TLS greeting in plain HTTP by OpenSSL's words for it."""
+    words = text.upper().replace(" ", "_")
+    return "WRONG_VERSION_NUMBER" in words or "RECORD_LAYER_FAILURE" in words
 
 
 def clean(text: str) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+NARROW = 72
+"""Columns below which a table is told as lines."""
 WIDE = 240
 """Columns of a table that goes into a file or a pipe."""
 EXIT_CODES = (
@@ -60,9 +62,22 @@ def tell_table(rows: Table) -> None:
     """Print a table, in full where nobody looks at it."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else WIDE
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     with to_standard_output():
-        Console(width=width).print(rows)
+        if console.width >= NARROW:
+            console.print(rows)
+            return
+        for text in _stacked(rows):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _stacked(rows: Table) -> Iterator[str]:
+    """Tell a table without columns: each row as lines, and what stands under them all."""
+    for cells in zip(*(column.cells for column in rows.columns), strict=True):
+        told = zip(rows.columns, cells, strict=True)
+        yield "\n".join(f"{column.header}: {cell}" for column, cell in told if cell) + "\n"
+    if rows.show_footer:
+        yield "\n".join(f"{each.header}: {each.footer}" for each in rows.columns if each.footer)
 
 
 @contextmanager

@@ -121,7 +121,8 @@ class _Receiver:
 
     def _take(self, note: Notification) -> None:
         try:
-            self.show(note)
+            with self.view.aside():
+                self.show(note)
         except Exception as error:  # standard output is gone: nothing can be shown any more
             self.failure = error
             self.enough.set()

@@ -96,7 +96,7 @@ def download(
 
 def zip_(
     job: Annotated[
-        list[str], typer.Argument(metavar="JOB...", help="Ids of jobs; `piktid jobs` lists them.")
+        list[str], typer.Argument(metavar="JOB", help="Ids of jobs; `piktid jobs` lists them.")
     ],
     out: Annotated[Path, typer.Option(help="The ZIP file.")],
     timeout: WaitOption = None,
@@ -113,4 +113,5 @@ def zip_(
         from piktid_async.cli.results import save_zip
 
         saved = save_zip(job, out=out, timeout=timeout, overwrite=overwrite)
-        tell(saved if as_json else [saved["path"]])
+        tell(saved if as_json else [saved["path"], *filter(None, [saved["error"]])])
+        raise typer.Exit(saved["exit_code"])

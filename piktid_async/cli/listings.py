@@ -133,6 +133,8 @@ def usage(
     resolution: Literal["day", "week", "month"],
 ) -> CreditUsage:
     """Read the credits that were used."""
+    if since and until and since > until:
+        raise Trouble(f"--since: {since:%Y-%m-%d} is later than --until {until:%Y-%m-%d}.")
 
     async def work(session: Session, _: Lines) -> CreditUsage:
         start = since.date() if since else None

@@ -18,7 +18,7 @@ PathsArgument = Annotated[
 ]
 JobsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="JOB...", help="Ids of jobs; `piktid jobs` lists them."),
+    typer.Argument(metavar="JOB", help="Ids of jobs; `piktid jobs` lists them."),
 ]
 OutOption = Annotated[
     Path, typer.Option(help="Folder for the results; made if need be.", rich_help_panel=RUN)

@@ -11,7 +11,7 @@ from piktid_async.batch import BadProduct, Product, read_csv, read_folder, read_
 from piktid_async.batch.readers import Read
 from piktid_async.cli.errors import Trouble, clean, trouble_from
 from piktid_async.cli.inputs import at_most, shown
-from piktid_async.cli.wishes import Wish, read_wish
+from piktid_async.cli.wishes import NO_COLUMN, Wish, read_wish
 from piktid_async.errors import ConfigurationError
 
 LISTS: dict[str, Callable[..., Read]] = {
@@ -52,16 +52,19 @@ def find_products(path: Path, *, kind: str, to: str | None, settings: Iterable[s
 
 
 def _counted(products: Products) -> int:
-    total, bad = 0, []
+    total, bad, reasons = 0, [], set()
     try:
         for each in products:
             total += 1
             if isinstance(each, BadProduct):
                 bad.append(f"{each.line}: {each.reason}")
+                reasons.add(each.reason)
     except ConfigurationError as error:
         raise trouble_from(error) from error
     if not total:
         raise Trouble(f"{shown(products.path)} holds no products. Nothing was sent.")
+    if len(bad) == total > 1 and len(reasons) == 1 and NO_COLUMN in (reason := reasons.pop()):
+        raise Trouble(f"{clean(reason)}, nor in any of all {total:,}. Nothing was sent.")
     if len(bad) == total:
         raise Trouble(f"{clean('; '.join(at_most(bad)))}. Nothing was sent.")
     return total

@@ -7,14 +7,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import attrs
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -39,6 +39,10 @@ RECOLOR = ("recoloring", "recolored")
 """What is being done to each, and what has been."""
 WORTH_TELLING = 10.0
 """Seconds after which a line says how fast it goes and how long it will take."""
+FRAME = 0.1
+"""Seconds between two looks of the bars, while nothing else is printed."""
+NARROW = 72
+"""Columns below which bars tell no speed and no time."""
 PATIENCE = 1.0
 """Seconds that something may take before a line says what is being waited for."""
 
@@ -116,6 +120,11 @@ class Lines:
         self._console.print(Text(clean(text), style=style), highlight=False, soft_wrap=True)
 
     @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make room for what is printed on standard output meanwhile."""
+        yield
+
+    @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Say what is being waited for, if it takes longer than a moment."""
         saying = asyncio.get_running_loop().call_later(PATIENCE, self.note, f"{what} ...")
@@ -180,18 +189,16 @@ class Bars(Lines):
 
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         super().__init__(console, clock)
-        wide = Column(ratio=1, no_wrap=True, overflow="ellipsis")
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False, table_column=wide),
-            BarColumn(bar_width=24),
-            _Amount(),
-            _Rate(),
-            TimeElapsedColumn(),
-            _Left(),
+        self._progress = _Block(
+            *_columns(console),
             console=console,
             transient=True,
             expand=True,
+            # A thread that draws beside one that prints garbles both: all is drawn from here.
+            auto_refresh=False,
+            redirect_stdout=False,
         )
+        self._frame: asyncio.TimerHandle | None = None
         self._files: dict[Path | str, TaskID] = {}
         self._total: TaskID | None = None
 
@@ -205,13 +212,24 @@ class Bars(Lines):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._frame is not None:
+            self._frame.cancel()
         self._progress.stop()
         super().__exit__(kind, error, traceback)
 
     @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bars away meanwhile."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
+    @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
         """Move a bar without an end."""
-        task = self._progress.add_task(what, total=None, bytes=False)
+        task = self._add(what, total=None, bytes=False)
         try:
             yield
         finally:
@@ -228,9 +246,9 @@ class Bars(Lines):
 
     def uploaded(self, path: Path, error: str | None = None) -> None:
         """Take the file's bar away."""
-        super().uploaded(path, error)
         self._drop(path)
         self._advance()
+        super().uploaded(path, error)
 
     def start_outputs(self, outputs: int, words: tuple[str, str] = RECOLOR) -> None:
         """Expect so many pictures over all jobs, or so many of whatever is being done."""
@@ -239,8 +257,8 @@ class Bars(Lines):
 
     def output(self, name: str, error: str | None = None) -> None:
         """Move the bar of all pictures."""
-        super().output(name, error)
         self._advance()
+        super().output(name, error)
 
     def passed(self) -> None:
         """Move the bar of all pictures."""
@@ -255,7 +273,7 @@ class Bars(Lines):
 
     def _file(self, key: Path | str, name: str, moved: int, size: int | None) -> None:
         if key not in self._files:
-            self._files[key] = self._progress.add_task(clean(name), total=size, bytes=True)
+            self._files[key] = self._add(clean(name), total=size, bytes=True)
         self._progress.update(self._files[key], completed=moved, total=size)
 
     def _drop(self, key: Path | str) -> None:
@@ -265,11 +283,54 @@ class Bars(Lines):
     def _restart(self, what: str, pace: Pace) -> None:
         if self._total is not None:
             self._progress.remove_task(self._total)
-        self._total = self._progress.add_task(what, total=pace.total, bytes=False, pace=pace)
+        self._total = self._add(what, total=pace.total, bytes=False, pace=pace)
 
     def _advance(self) -> None:
         if self._total is not None:
             self._progress.advance(self._total)
+
+    def _add(self, what: str, **settings: Any) -> TaskID:
+        added = self._progress.add_task(what, **settings)
+        if self._frame is None:
+            self._draw()
+        return added
+
+    def _draw(self) -> None:
+        """Draw, now and from time to time while there is a bar and a loop that moves it."""
+        self._progress.refresh()
+        self._frame = None
+        if self._progress.tasks:
+            with suppress(RuntimeError):
+                self._frame = asyncio.get_running_loop().call_later(FRAME, self._draw)
+
+
+class _Block(Progress):
+    """Bars that are never higher than half the screen, nor wider than it."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Leave the choice of the bars to when they are drawn."""
+        yield _Fitted(self)
+
+
+@attrs.frozen
+class _Fitted:
+    bars: Progress
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        tasks = sorted(self.bars.tasks, key=lambda task: bool(task.fields.get("bytes")))
+        room = max(1, console.height // 2)
+        table = self.bars.make_tasks_table(tasks[:room])
+        # A line that is printed above may be as long as it likes, and a bar may not.
+        yield from console.render(table, options.update(no_wrap=False, overflow="fold"))
+
+
+def _columns(console: Console) -> list[ProgressColumn]:
+    name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    described = TextColumn("{task.description}", markup=False, table_column=name)
+    if console.width < NARROW:
+        return [described, BarColumn(bar_width=8), _Amount()]
+    speed = [_Rate(), TimeElapsedColumn(), _Left()]
+    return [described, BarColumn(bar_width=24), _Amount(), *speed]
 
 
 class _Amount(ProgressColumn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class JobReport:
         return self.status == "completed" and not all(
             item.path or item.error for item in self.items
         )
+
+    @property
+    def command(self) -> str:
+        """What fetches its pictures."""
+        return f"piktid results {self.job_id or 'JOB'} --out {shlex.quote(str(self.folder))}"
 
     @property
     def name(self) -> str:
@@ -125,11 +131,12 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Sum up for people: each picture, each job that went wrong, the total."""
-        for number, item in enumerate(self.items, 1):
+        owed = [(job, item) for job in self.jobs for item in job.items]
+        for number, (job, item) in enumerate(owed, 1):
             name = self._name(item, number)
             if item.path:
                 yield f"{name} -> {shown(item.path)}"
-            else:
+            elif item.source or item.error or not job.error:
                 yield f"{name}: {item.error or 'no picture'}"
         yield from dict.fromkeys(job.error for job in self.jobs if job.error)
         items = list(self.items)

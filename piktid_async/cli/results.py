@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import attrs
 from piktid_async import DownloadProgress, Job, JobResult, Session
 from piktid_async.cli.asking import ask
 from piktid_async.cli.errors import Exit, Trouble, clean, trouble_from
-from piktid_async.cli.inputs import shown
+from piktid_async.cli.inputs import check_output, shown
 from piktid_async.cli.listings import project_key
 from piktid_async.cli.order import check_timeout
 from piktid_async.cli.progress import Lines
@@ -25,6 +26,7 @@ from piktid_async.protocol.names import safe_name
 RECOLOR = "garment_recolor"
 """What a job is taken for whose kind nobody knows."""
 CONVERSATION = "edit_chat"
+PREPARATION = "identity_preprocessing"
 
 
 @attrs.define
@@ -86,10 +88,12 @@ def fetch(
     """Wait for a job and save its pictures. Ctrl-C leaves the job, and no half of a file."""
     check_timeout(timeout)
     folder = _folder(job_id) if out is None else out
+    check_output(folder, [], overwrite=True)
 
     async def work(session: Session, view: Lines) -> Fetching:
         with view.waiting(f"looking for job {clean(job_id)}"):
             known = await _standing(session, job_id)
+        known.check(job_id)
         job = session.job(job_id, kind=kind or known.kind)
         found = Fetched(job_id)
         if not known.ended:
@@ -109,6 +113,7 @@ def download(
     """Save the pictures of jobs that have ended, each in a folder of its own."""
     if not job_ids and project is None:
         raise Trouble("Which jobs? Give their ids (`piktid jobs` lists them), or --project NAME.")
+    check_output(out, [], overwrite=True)
     found: list[Fetched] = []
 
     async def work(session: Session, view: Lines) -> Fetching:
@@ -136,16 +141,26 @@ def save_zip(
 ) -> dict[str, Any]:
     """Wait for jobs and save all their pictures as one ZIP file."""
     check_timeout(timeout)
+    check_output(out.parent, [], overwrite=True)
     if out.is_dir():
         raise Trouble(f"--out: {shown(out)} is a folder, not a file.")
     if out.exists() and not overwrite:
         raise Trouble(f"--out: {shown(out)} exists: name another file, or add --overwrite.")
 
+    left_out: list[str] = []
+
     async def work(session: Session, view: Lines) -> Path:
         jobs = []
         for each in dict.fromkeys(job_ids):
             known = await _standing(session, each)
-            jobs.append(session.job(each, kind=known.kind))
+            try:
+                known.check(each)
+            except Trouble as error:
+                left_out.append(str(error))
+            else:
+                jobs.append(session.job(each, kind=known.kind))
+        if not jobs:
+            raise Trouble(" ".join(left_out), Exit.INCOMPLETE)
         for job in jobs:
             await job.result(timeout)
         with view.waiting(f"fetching {shown(out)}"):
@@ -160,13 +175,15 @@ def save_zip(
             stopped=lambda: "Stopped; the jobs go on at the server, and no half of a file is left.",
         )
     except (JobError, DownloadError, OSError) as error:
-        raise _incomplete(error, timeout) from error
+        again = f"piktid zip {' '.join(map(clean, job_ids))} --out {shlex.quote(str(out))}"
+        raise _incomplete(error, timeout, again) from error
     return {
-        "ok": True,
-        "exit_code": 0,
+        "ok": not left_out,
+        "exit_code": int(Exit.INCOMPLETE if left_out else Exit.OK),
         "path": str(path),
         "bytes": path.stat().st_size,
         "jobs": list(job_ids),
+        "error": " ".join(left_out) or None,
     }
 
 
@@ -181,6 +198,13 @@ class Standing:
     kind: str = RECOLOR
     status: str = "unknown"
     total: int = 0
+
+    def check(self, job_id: str) -> None:
+        """Raise `Trouble` for a job that makes no pictures."""
+        if self.kind == PREPARATION:
+            raise Trouble(
+                f"job {clean(job_id)} prepares an identity and has no pictures.", Exit.INCOMPLETE
+            )
 
     @property
     def ended(self) -> bool:
@@ -228,6 +252,7 @@ async def _take(
     try:
         known = await _standing(session, found.job_id)
         found.status = known.status
+        known.check(found.job_id)
         if known.status not in TERMINAL:
             found.error = (
                 f"job {clean(found.job_id)} is {clean(known.status)}: "
@@ -264,17 +289,17 @@ async def _save(
         found.files = await job.download(
             out, overwrite=overwrite, thumbnails=thumbnails, on_progress=saving
         )
-    except DownloadError as error:
-        found.files = list(error.saved)
-        raise _incomplete(error, timeout) from error
-    except (JobError, OSError) as error:
-        raise _incomplete(error, timeout) from error
+    except (JobError, DownloadError, OSError) as error:
+        if isinstance(error, DownloadError):
+            found.files = list(error.saved)
+        again = f"piktid results {clean(job.id)} --out {shlex.quote(str(out))}"
+        raise _incomplete(error, timeout, again) from error
 
 
-def _incomplete(error: PiktidError | OSError, timeout: float | None) -> Trouble:
+def _incomplete(error: PiktidError | OSError, timeout: float | None, again: str) -> Trouble:
     if isinstance(error, JobTimeoutError):
         return _too_late(error.job_id, timeout)
-    return Trouble(str(trouble_from(error)), Exit.INCOMPLETE)
+    return Trouble(str(trouble_from(error, again=again)), Exit.INCOMPLETE)
 
 
 def _too_late(job_id: str, timeout: float | None) -> Trouble:

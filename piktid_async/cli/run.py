@@ -24,7 +24,7 @@ from piktid_async.cli.errors import Exit, Trouble, clean, explain, trouble_from
 from piktid_async.cli.inputs import shown
 from piktid_async.cli.order import STAND_IN, File, Inputs, Order, named
 from piktid_async.cli.progress import Lines
-from piktid_async.cli.report import Item, JobReport, Report
+from piktid_async.cli.report import SANDBOX, Item, JobReport, Report
 from piktid_async.errors import DownloadError, JobError, PiktidError, SubmissionUnknownError
 from piktid_async.models.requests import JobRequest
 
@@ -143,7 +143,8 @@ class Run:
         except Trouble as error:
             report.error = str(error)
         except (PiktidError, OSError) as error:
-            report.error = str(trouble_from(error))
+            again = None if self.report.service == SANDBOX else report.command
+            report.error = str(trouble_from(error, again=again))
 
     async def _submit(self, session: Session, request: JobRequest, report: JobReport) -> Job:
         self._requests.append((request, report))

@@ -26,7 +26,8 @@ def leave_page(
     try:
         report.page = write_report(page, path)
     except OSError as error:
-        raise trouble_from(error) from error
+        # A disk that is full names no file.
+        raise trouble_from(OSError(error.errno, error.strerror, str(path))) from error
 
 
 def page_of(report: Report, *, reference: Path | None = None, colors: bool = False) -> ReportPage:

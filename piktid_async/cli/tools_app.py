@@ -88,9 +88,9 @@ def sandbox(
 def doctor(as_json: JsonOption = False) -> None:
     """Look at token, network, TLS, clock, proxies, limits and versions, and say what to do.
 
-    Exit code 0 if a run can begin, 1 if something may get in its way, 2 if the token or the
-    address is wrong, 3 if the service cannot be reached or refuses. Uses PIKTID_API_TOKEN and, if
-    set, PIKTID_BASE_URL and PIKTID_PROXY. Costs no credits.
+    Exit code 0 if a run can begin, 1 if something may get in its way, 2 if the token is missing or
+    malformed or the address is wrong, 3 if the service cannot be reached or refuses the token. Uses
+    PIKTID_API_TOKEN and, if set, PIKTID_BASE_URL and PIKTID_PROXY. Costs no credits.
     """
     with in_one_sentence(as_json=as_json):
         from piktid_async.cli.doctor import Check, examine

@@ -21,6 +21,7 @@ from piktid_async.cli.report import SANDBOX
 from piktid_async.cli.service import proxy
 from piktid_async.errors import (
     InvalidRequestError,
+    JobError,
     JobTimeoutError,
     PiktidError,
     SubmissionUnknownError,
@@ -164,6 +165,8 @@ class _Run:
                 f"{self.afterwards}.",
                 Exit.INCOMPLETE,
             )
+        if isinstance(error, JobError):
+            return Trouble(clean(f"task {error.job_id}: {error.message}."), Exit.INCOMPLETE)
         found = trouble_from(error, hints=VTRYON_HINTS)
         return found if self._task is None else Trouble(str(found), Exit.INCOMPLETE)
 

@@ -35,7 +35,8 @@ def watch(
                 view.note(f"watching {service_name()}; Ctrl-C ends it")
                 left = most
                 async for note in feed:
-                    show(note)
+                    with view.aside():
+                        show(note)
                     left = None if left is None else left - 1
                     if left == 0:
                         return

@@ -40,6 +40,9 @@ TEXT = re.compile(r"[^\[]*\bstr\b[^\[]*")
 """Of the types of fields: those that take text as it is."""
 
 
+NO_COLUMN = "there is no such column in this row"
+
+
 @attrs.frozen
 class Wish:
     """A kind of job and its settings, which may name columns of each row."""
@@ -53,7 +56,7 @@ class Wish:
 
         def cell(match: re.Match[str]) -> str:
             if match[1] not in row:
-                raise InvalidRequestError(match[1], "there is no such column in this row")
+                raise InvalidRequestError(match[1], NO_COLUMN)
             return str(row[match[1]])
 
         fill = (lambda text: COLUMN.sub(cell, text)) if self.columns else str

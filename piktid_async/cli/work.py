@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,14 +96,10 @@ def interrupted(report: Report) -> str:
         )
     else:
         told = "no job of this run goes on at the server."
-    commands = [
-        f"piktid results {job.job_id} --out {shlex.quote(str(job.folder))}"
-        for job in report.jobs
-        if job.job_id and (job.goes_on or job.unsaved)
-    ]
-    if commands:
-        told += " To have the pictures: " + " ; ".join(commands)
     if not sure:
         place = f'in project "{report.project}"' if report.project is not None else "on the account"
         told += f" What has no id yet would be {place}: the gallery of the web app shows it."
+    commands = [job.command for job in report.jobs if job.job_id and (job.goes_on or job.unsaved)]
+    if commands:
+        told += " To have the pictures:\n" + "\n".join(commands)
     return f"Stopped; {told}"

@@ -12,7 +12,7 @@ import pytest
 
 from piktid_async import GarmentRecolor, Session
 from piktid_async.sandbox import Sandbox
-from tests.cli.support import Command
+from tests.cli.support import NOWHERE, Command, Main
 
 
 @pytest.fixture
@@ -152,3 +152,40 @@ async def test_usage_is_summed_up(
     ]
     table = await piktid("usage", **service)
     assert table.out.splitlines()[-1].split() == ["all", "15"]
+
+
+async def test_a_job_that_has_no_pictures_stops_none_that_has(
+    piktid: Command, service: dict[str, str], jobs: list[str], photos: list[Path], tmp_path: Path
+) -> None:
+    await piktid("identities", "add", photos[0], "--name", "Zoe", **service)
+    listed = told(await piktid("jobs", "--kind", "identity_preprocessing", "--json", **service))
+    prepares = listed["jobs"][0]["job_id"]
+    sentence = f"job {prepares} prepares an identity and has no pictures."
+    alone = await piktid("results", prepares, "--out", tmp_path / "r", **service)
+    assert (alone.code, alone.err) == (1, f"{sentence}\n")
+    out = tmp_path / "out"
+    ended = await piktid("download", prepares, jobs[1], "--out", out, **service)
+    assert (ended.code, ended.out.splitlines()) == (
+        1,
+        [sentence, str(out / jobs[1] / "0_0_v0.jpg")],
+    )
+    archive = tmp_path / "all.zip"
+    ended = await piktid("zip", prepares, jobs[1], "--out", archive, **service)
+    assert (ended.code, ended.out.splitlines()) == (1, [str(archive), sentence])
+    assert zipfile.ZipFile(archive).namelist()
+
+
+@pytest.mark.parametrize("args", [["results", "job_1"], ["download", "job_1"], ["zip", "job_1"]])
+def test_a_file_in_the_place_of_the_folder_is_refused_first(
+    main: Main, tmp_path: Path, args: list[str]
+) -> None:
+    (tmp_path / "afile").touch()
+    out = "afile/all.zip" if args[0] == "zip" else "afile"
+    code, _, err = main(*args, "--out", out, PIKTID_API_TOKEN="t", PIKTID_BASE_URL=NOWHERE)
+    assert (code, err) == (2, "--out: afile is a file, not a folder.\n")
+
+
+def test_days_in_the_wrong_order_are_refused(main: Main) -> None:
+    args = ("usage", "--since", "2026-02-01", "--until", "2026-01-01")
+    code, _, err = main(*args, PIKTID_API_TOKEN="t", PIKTID_BASE_URL=NOWHERE)
+    assert (code, err) == (2, "--since: 2026-02-01 is later than --until 2026-01-01.\n")

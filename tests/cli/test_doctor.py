@@ -124,3 +124,21 @@ def test_a_clock_that_is_wrong_is_a_warning() -> None:
     assert doctor._clock("Sun, 06 Nov 1994 08:49:37 GMT", 0.0).state == "warning"
     assert doctor._clock(None, 0.0).state == "note"
     assert doctor._clock("no date", 0.0).state == "note"
+
+
+async def test_a_server_that_speaks_no_tls_is_told(piktid: Command, sandbox: Sandbox) -> None:
+    url = sandbox.url.replace("http://", "https://")
+    env = {"PIKTID_API_TOKEN": sandbox.token, "PIKTID_BASE_URL": url}
+    found = checks((await piktid("doctor", "--json", **env)).out)
+    assert found["address"]["found"] == f"{url}, from PIKTID_BASE_URL"
+    assert found["network"]["found"] == "the server speaks no TLS"
+    assert found["network"]["advice"] == "use http:// in PIKTID_BASE_URL."
+
+
+def test_a_proxy_is_named_as_it_is_set(main: Main, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in doctor.PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    _, out, _ = main("doctor", "--json", PIKTID_API_TOKEN="t", PIKTID_BASE_URL=NOWHERE)
+    assert checks(out)["proxy"]["found"].startswith("HTTPS_PROXY set")

@@ -48,7 +48,7 @@ SIGNED = "https://store.example/key.jpg?X-Signature=abcdef#part"
         ),
         (
             OSError(28, "No space left on device", "out/0_0_v0.jpg"),
-            "Cannot write out/0_0_v0.jpg: No space left on device.",
+            "Cannot write out/0_0_v0.jpg: No space left on device: make room.",
             Exit.INCOMPLETE,
         ),
     ],

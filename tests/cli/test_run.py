@@ -182,15 +182,15 @@ def test_a_stopped_run_tells_what_goes_on_and_may_be_paid(tmp_path: Path) -> Non
     first, second = report.jobs
     assert interrupted(report) == "Stopped; no job of this run goes on at the server."
     first.job_id, first.status = "job-7", "submitted"
-    command = f"To have the pictures: piktid results job-7 --out {first.folder}"
+    command = f"To have the pictures:\npiktid results job-7 --out {first.folder}"
     assert interrupted(report) == (
         f"Stopped; job job-7 goes on at the server and will be paid. {command}"
     )
     second.status = "submitting"
     assert interrupted(report) == (
         "Stopped; job job-7 and a job of 2 pictures whose answer had not come yet may go on at "
-        f"the server and may be paid. {command} "
-        'What has no id yet would be in project "piktid-cli": the gallery of the web app shows it.'
+        'the server and may be paid. What has no id yet would be in project "piktid-cli": '
+        f"the gallery of the web app shows it. {command}"
     )
     first.status = "completed"
     second.status = "not submitted"

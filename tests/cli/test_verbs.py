@@ -123,3 +123,12 @@ def test_eleven_pictures_of_one_product_are_too_many(main: Main, tmp_path: Path)
     code, out, _ = main(*args, PIKTID_API_TOKEN="t", PIKTID_BASE_URL=NOWHERE)
     assert code == 2
     assert json.loads(out)["error"].startswith("PATHS: 11 pictures, and one product takes 10")
+
+
+async def test_a_conversation_that_is_not_there_is_told_in_one_sentence(
+    piktid: Command, service: dict[str, str], tmp_path: Path
+) -> None:
+    ended = await piktid("play", "more", "--continue", "nope", "--out", tmp_path / "o", **service)
+    assert ended.code == 3, ended.text
+    assert "picture 1" not in ended.out
+    assert "404" in ended.out.splitlines()[0]

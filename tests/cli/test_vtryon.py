@@ -153,7 +153,7 @@ async def test_what_the_service_or_the_network_refuses_is_told_with_a_way_on(
 
 
 INCOMPLETE: dict[str, tuple[dict[str, Any], tuple[Any, ...], str]] = {
-    "failed": ({}, ("--change", "hat=red"), "job 501: failed: We couldn't find the hat"),
+    "failed": ({}, ("--change", "hat=red"), "task 501: failed: We couldn't find the hat"),
     "late": (
         {"vtryon_seconds": 60},
         ("--timeout", 0.3),
