@@ -54,6 +54,8 @@ from piktid_async.types import Json, JsonObject
 _log = logging.getLogger("piktid_async.identities")
 
 PREPARED = "identity_preprocessing"
+A_MOMENT = 0.25
+"""Seconds that a notification may come behind the status that it tells of."""
 OLDEST = 150
 
 
@@ -278,6 +280,10 @@ class Identities:
                 watch.heard()
                 if (status := await self._asked(code)) is not None and status.ended:
                     watch.heard()
+                    if code in self._own:
+                        # Its last notification may come behind the status; nobody else deletes it.
+                        await watch.news_within(A_MOMENT)
+                        watch.heard()
                     return status
                 pause = self._runtime.dispatcher.patience.after(checks)
                 checks = 0 if await watch.news_within(pause) else checks + 1
