@@ -105,8 +105,7 @@ class OnDisk:
         row = self._journal.row(key)
         if row is not None:
             return row, False
-        with self._journal.transaction():
-            return self._journal.draw(key, None).row, True
+        return self._journal.draw(key, None).row, True
 
     def step(self, key: str, step: Callable[[Row], Row]) -> Row:
         """Replace a row by what a step makes of it."""
