@@ -69,7 +69,7 @@ class Ending:
                 f"the service knows no job {job.id}: tell which one it is, or that there is none, "
                 "with Batch.settle or `piktid batch settle`"
             )
-            await self._run.store.move(self._key, State.IN_DOUBT, reason=reason)
+            await self._run.store.move(self._key, State.IN_DOUBT, job_id=None, reason=reason)
             raise
         row = await self._run.store.move(self._key, State.TERMINAL, then=then, **_told(result))
         return row, None

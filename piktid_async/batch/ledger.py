@@ -37,6 +37,8 @@ FOLLOWS: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.INTENT, State.FAILED}),
     State.INTENT: frozenset({State.PENDING, State.IN_DOUBT, State.SUBMITTED}),
     State.IN_DOUBT: frozenset({State.SUBMITTED, State.PENDING, State.FAILED}),
+    # In doubt again only with `job_id=None`, by who knows that there is no such job: whoever writes
+    # late that no answer has come must not drop the job that was found meanwhile.
     State.SUBMITTED: frozenset({State.TERMINAL, State.FAILED, State.IN_DOUBT}),
     State.TERMINAL: frozenset({State.SAVED, State.FAILED}),
     State.SAVED: frozenset({State.DONE, State.TERMINAL}),
@@ -124,8 +126,6 @@ def advanced(
         raise LedgerError(f"{row.key!r} is {row.state}: it cannot become {to}")
     if to is State.PENDING:
         changes = {**_forgotten(row), **changes}
-    elif to is State.IN_DOUBT:
-        changes = {"job_id": None, **changes}
     after = attrs.evolve(row, state=to, updated=now, **changes)
     if to is not State.FAILED and (after.job_id is not None) != (to in WITH_JOB):
         raise LedgerError(f"{row.key!r} cannot become {to} with job {after.job_id!r}")

@@ -39,12 +39,17 @@ def row(state: State, **more: object) -> Row:
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
 def test_every_step_is_allowed_or_refused_as_the_table_says(before, after):
-    changes = {"job_id": "j"} if after in WITH_JOB else {}
+    changes = {"job_id": "j" if after in WITH_JOB else None}
     if after in ALLOWED[before].split():
         assert advanced(row(before), after, NOW, changes).state is after
     else:
         with pytest.raises(LedgerError, match=f"is {before}: it cannot become {after}"):
             advanced(row(before), after, NOW, changes)
+
+
+def test_a_late_doubt_does_not_drop_the_job_that_was_found_meanwhile():
+    with pytest.raises(LedgerError, match="cannot become in_doubt with job 'j'"):
+        advanced(row(State.SUBMITTED), State.IN_DOUBT, NOW, {"reason": "no answer has come"})
 
 
 def test_every_state_can_reach_an_end():

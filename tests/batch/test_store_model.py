@@ -95,16 +95,25 @@ class JournalAgainstADict(RuleBasedStateMachine):
             assert fits
             known.state, known.estimate = State.INTENT, estimate
 
-    @rule(key=KEYS, to=st.sampled_from(sorted(set(State) - {State.INTENT})), job=JOBS)
-    def move(self, key: str, to: State, job: str) -> None:
+    @rule(
+        key=KEYS,
+        to=st.sampled_from(sorted(set(State) - {State.INTENT})),
+        job=JOBS,
+        dropping=st.booleans(),
+    )
+    def move(self, key: str, to: State, job: str, *, dropping: bool) -> None:
         known = self.model.get(key)
+        dropping &= to is State.IN_DOUBT
         fresh = known is not None and known.job is None and to in WITH_JOB
         possible = (
             known is not None
             and to in FOLLOWS[known.state]
             and not (fresh and self.owners.get(job, key) != key)
+            and not (to is State.IN_DOUBT and known.job is not None and not dropping)
         )
         changes: dict[str, Any] = {"job_id": job} if fresh else {}
+        if dropping:
+            changes["job_id"] = None
         if to is State.TERMINAL:
             changes["credits_used"] = 2.0
         try:
