@@ -16,13 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import attrs
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.batch.killing import PRICE, Books, Plan, play
-
-WIDTH = 24
+from benchmarks.tables import side_by_side
+from tests.batch.killing import PRICE, Plan, play
 
 
 async def main() -> int:
@@ -45,19 +42,8 @@ async def main() -> int:
     for kind in kinds:
         with tempfile.TemporaryDirectory(prefix="piktid-kills-") as folder:
             found.append(await play(kind, plan, Path(folder)))
-    show(found)
+    print(side_by_side(found, ("credits due", [books.products * PRICE for books in found])))
     return 0 if found[0].jobs == found[0].files == plan.products else 1
-
-
-def show(found: list[Books]) -> None:
-    rows = [
-        (field.name, [getattr(books, field.name) for books in found])
-        for field in attrs.fields(Books)
-    ]
-    rows.append(("credits due", [books.products * PRICE for books in found]))
-    for name, values in rows:
-        told = [f"{value:.0f}" if isinstance(value, float) else str(value) for value in values]
-        print(f"{name.replace('_', ' '):{WIDTH}}" + "".join(f"{each:>{WIDTH}}" for each in told))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 WIDTH = 11
+BESIDE = 24
 
 
 def line(cells: Sequence[object]) -> str:
@@ -20,3 +23,14 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
         for line in lines
     )
+
+
+def side_by_side(found: Sequence[attrs.AttrsInstance], *more: tuple[str, Sequence[object]]) -> str:
+    """Set books of one kind beside each other, a line for each of their fields, then `more`."""
+    fields = [field.name for field in attrs.fields(type(found[0]))]
+    rows = [(name, [getattr(books, name) for books in found]) for name in fields]
+    lines = []
+    for name, values in (*rows, *more):
+        told = [f"{value:.0f}" if isinstance(value, float) else str(value) for value in values]
+        lines.append(f"{name.replace('_', ' '):{BESIDE}}" + "".join(f"{x:>{BESIDE}}" for x in told))
+    return "\n".join(lines)

@@ -23,14 +23,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import attrs
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.tables import side_by_side
 from tests.batch.killing import PRICE
-from tests.batch.worker_killing import WorkBooks, WorkPlan, play_naive, play_workers
-
-WIDTH = 24
+from tests.batch.worker_killing import WorkPlan, play_naive, play_workers
 
 
 async def main() -> int:
@@ -56,7 +53,7 @@ async def main() -> int:
             found = [await play_workers(plan, Path(folder) / "workers", database)]
         if chosen.control:
             found.append(await play_naive(plan, Path(folder) / "control"))
-    show(found)
+    print(side_by_side(found, ("credits due", [books.products * PRICE for books in found])))
     books = found[0]
     return 0 if books.jobs == books.files == plan.products and not books.lost_in_doubt else 1
 
@@ -75,17 +72,6 @@ def running(given: str | None) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
-
-
-def show(found: list[WorkBooks]) -> None:
-    rows = [
-        (field.name, [getattr(books, field.name) for books in found])
-        for field in attrs.fields(WorkBooks)
-    ]
-    rows.append(("credits due", [books.products * PRICE for books in found]))
-    for name, values in rows:
-        told = [f"{value:.0f}" if isinstance(value, float) else str(value) for value in values]
-        print(f"{name.replace('_', ' '):{WIDTH}}" + "".join(f"{each:>{WIDTH}}" for each in told))
 
 
 if __name__ == "__main__":
