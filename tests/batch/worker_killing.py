@@ -14,7 +14,6 @@ from pathlib import Path
 
 import attrs
 
-import piktid_async
 from piktid_async import GarmentRecolor, PostgresCoordinator, Session
 from piktid_async.batch import Batch, read_folder
 from piktid_async.batch.ledger import State
@@ -29,7 +28,8 @@ FROZEN = 7.0
 UNDER_WAY = {State.PENDING, State.INTENT, State.SUBMITTED, State.TERMINAL}
 PATIENCE = 240.0
 PROGRAMS = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(piktid_async.__file__).parents[1])}
+# The worker's program shares names with the tests, which an installed package does not bring along.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROGRAMS.parents[1])}
 
 
 @attrs.frozen(kw_only=True)
