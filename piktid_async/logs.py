@@ -47,6 +47,13 @@ def set_up() -> None:
         _ready = True
 
 
+def hush(*names: str) -> None:
+    """Silence loggers of libraries, except one that somebody has set to a level."""
+    for logger in map(logging.getLogger, names):
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
+
+
 def listener(on_event: OnEvent | None) -> Listener | None:
     """Return who hears of each event; None when nobody does, so that none is made."""
     if on_event is not None and not callable(on_event):

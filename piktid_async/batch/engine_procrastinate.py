@@ -17,6 +17,7 @@ from procrastinate.manager import JobManager
 from piktid_async.batch.steps import NotNow
 from piktid_async.batch.tasks import COMPLETE, SUBMIT, UPLOAD
 from piktid_async.coordination.postgres_line import checked_database, is_away
+from piktid_async.logs import hush
 from piktid_async.protocol.backoff import Backoff
 
 _log = logging.getLogger("piktid_async.batch")
@@ -26,8 +27,6 @@ AWAY = 1.0
 AGAIN = Backoff(base=2.0, cap=600.0)
 ALL_AT_ONCE = {COMPLETE: 4, SUBMIT: 8, UPLOAD: 4}
 """Tasks of each kind in hand at once: none waits for those of another kind."""
-NOISY = ("procrastinate", "psycopg.pool")
-"""Loggers that tell a traceback for each call that a database that is away has not answered."""
 
 
 class Again(BaseRetryStrategy):
@@ -62,8 +61,7 @@ class Manager(JobManager):
                 return await call()
             except ConnectorException as error:
                 if self.stopping or not is_away(error.__cause__):
-                    _log.info("what became of a task could not be noted: %s", _words(error))
-                    return None
+                    return _log.info("the end of a task is not noted: %s", _words(error))
             await asyncio.sleep(AWAY)
 
 
@@ -85,25 +83,18 @@ class ProcrastinateEngine:
             await step(task, key)
 
         self._app.task(name="piktid", retry=Again())(piktid)
-        _hush()
-        await self._open()
+        # A traceback for each call that a database that is away has not answered, else.
+        hush("procrastinate", "psycopg.pool")
+        while not await _done("the queue is opened later", self._app.open_async()):  # noqa: ASYNC110
+            await asyncio.sleep(AWAY)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._heed_the_end())
                 for queue, at_once in ALL_AT_ONCE.items():
                     group.create_task(self._take(f"{queue} {self._name}", at_once))
-                group.create_task(self._retake())
+                    group.create_task(self._retake(f"{queue} {self._name}"))
         finally:
             await self._app.close_async()
-
-    async def _open(self) -> None:
-        while True:
-            try:
-                await self._app.open_async()
-                return
-            except ConnectorException as error:
-                _log.info("the queue is opened later: %s", _words(error))
-            await asyncio.sleep(AWAY)
 
     async def _heed_the_end(self) -> None:
         try:
@@ -113,42 +104,41 @@ class ProcrastinateEngine:
 
     async def _take(self, queue: str, at_once: int) -> None:
         while True:
-            try:
-                await self._app.run_worker_async(
-                    queues=[queue],
-                    concurrency=at_once,
-                    install_signal_handlers=False,
-                    delete_jobs="successful",
-                    update_heartbeat_interval=self._heartbeat,
-                    stalled_worker_timeout=self._stale,
-                )
-            except ConnectorException as error:
-                # The database was away; or this program was taken for dead, and has woken.
-                _log.info("tasks of %r are taken up again: %s", queue, _words(error))
+            # It ends when the database goes away, or when this program was taken for dead.
+            working = self._app.run_worker_async(
+                queues=[queue],
+                concurrency=at_once,
+                install_signal_handlers=False,
+                delete_jobs="successful",
+                update_heartbeat_interval=self._heartbeat,
+                stalled_worker_timeout=self._stale,
+            )
+            await _done(f"tasks of {queue!r} are taken up again", working)
             await asyncio.sleep(self._heartbeat)
 
-    async def _retake(self) -> None:
+    async def _retake(self, queue: str) -> None:
         """Put tasks of workers that have died back into the queue."""
-        manager = self._app.job_manager
+
+        async def put_back() -> None:
+            for job in await self._manager.get_stalled_jobs(
+                queue=queue, seconds_since_heartbeat=self._stale
+            ):
+                _log.info("a task of a worker that is gone is taken up again")
+                await self._manager.retry_job(job)
+
         while True:
-            try:
-                for queue in ALL_AT_ONCE:
-                    for job in await manager.get_stalled_jobs(
-                        queue=f"{queue} {self._name}", seconds_since_heartbeat=self._stale
-                    ):
-                        _log.info("a task of a worker that is gone is taken up again")
-                        await manager.retry_job(job)
-            except ConnectorException as error:
-                _log.info("tasks of the dead are looked for again later: %s", _words(error))
+            await _done("tasks of the dead are looked for again later", put_back())
             await asyncio.sleep(self._stale / 3)
 
 
-def _hush() -> None:
-    """Leave it to the journal to tell, in a line, that the database is away, and back."""
-    for name in NOISY:
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:  # else somebody wants to read it
-            logger.setLevel(logging.CRITICAL)
+async def _done(otherwise: str, call: Awaitable[None]) -> bool:
+    """Whether a call has come to its end; if the database kept it from it, that is logged."""
+    try:
+        await call
+    except ConnectorException as error:
+        _log.info("%s: %s", otherwise, _words(error))
+        return False
+    return True
 
 
 def _words(error: ConnectorException) -> str:

@@ -106,7 +106,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    """Names in lower case."""
+    """Looked up in lower case."""
     body: bytes = attrs.field(default=b"", repr=False)
 
 

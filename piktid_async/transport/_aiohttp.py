@@ -11,7 +11,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from types import TracebackType
 
 import aiohttp
@@ -24,7 +23,13 @@ from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
 from piktid_async.transport._addresses import PublicResolver, is_loopback, is_public
 from piktid_async.transport._form import FormPayload, content_of
-from piktid_async.transport._mapping import Attempt, mapped, send_once
+from piktid_async.transport._mapping import (
+    PROBE,
+    Answer,
+    Attempt,
+    mapped,
+    through_proxy,
+)
 from piktid_async.transport._payload import BodyPayload
 from piktid_async.transport.base import Put
 from piktid_async.transport.tokens import Tokens, bearer
@@ -66,8 +71,10 @@ class AiohttpTransport:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._responses: set[aiohttp.ClientResponse] = set()
         self._closed = False
+        self._base = URL(config.base_url, encoded=True)
+        self._prefix = self._base.raw_path.rstrip("/")
         self._secure = config.base_url.startswith("https:")
-        self._public = self._secure and is_public(URL(config.base_url).raw_host or "")
+        self._public = self._secure and is_public(self._base.raw_host or "")
 
     async def send(self, request: Request) -> Response:
         """Send one API call; a token that was refused is renewed once, if it can be."""
@@ -175,22 +182,24 @@ class AiohttpTransport:
         probe = request.probe or Probe()
         probe.sent = False
         data, headers = content_of(request)
+        PROBE.set(probe)
         try:
             with mapped(request.call, probe):
-                async with self._session("acks" if request.beside else "api").request(
+                response = await self._session("acks" if request.beside else "api").request(
                     request.method,
                     self._url(request),
                     data=data,
                     # In no variable of ours: error trackers send those along.
                     headers=headers | self._headers(token, "application/json"),
                     allow_redirects=False,
-                    middlewares=(partial(send_once, probe=probe),),
-                ) as response:
-                    with self._following(response):
-                        return _without(token, await _whole(response, request.call))
+                )
+                with self._following(response):
+                    return _without(token, await _whole(response, request.call))
         except ConnectionFailedError:
             if not isinstance(data, FormPayload) or data.failure is None:
                 raise
+        finally:
+            PROBE.set(None)
         # Not inside the handler: what our side raised has nothing to do with the connection.
         raise data.failure
 
@@ -225,7 +234,8 @@ class AiohttpTransport:
         }
 
     def _url(self, request: Request) -> URL:
-        url = URL(self._config.base_url + request.path, encoded=True)
+        # Not by text: to take a URL apart again is dearer than the rest of this.
+        url = self._base.with_path(self._prefix + request.path, encoded=True)
         return url.with_query(dict(request.params)) if request.params else url
 
     def _foreign(self, url: str) -> _Target | None:
@@ -274,7 +284,7 @@ class AiohttpTransport:
                 resolver=PublicResolver() if guarded else None,
             ),
             request_class=Attempt,
-            response_class=_Answer,
+            response_class=Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             proxy=self._config.proxy,
@@ -284,7 +294,7 @@ class AiohttpTransport:
                 sock_connect=CONNECT_TIMEOUT,
                 sock_read=None if api else self._config.timeout,
             ),
-            middlewares=(send_once,),
+            middlewares=(through_proxy,) if self._config.proxy is not None else (),
         )
 
 
@@ -306,13 +316,6 @@ class _Following:
         self._among.discard(self._response)
         # Nothing is lost: a connection whose answer was read whole has gone back already.
         self._response.close()
-
-
-class _Answer(aiohttp.ClientResponse):
-    """An answer that does not show its URL, which may be a signed one."""
-
-    def __repr__(self) -> str:
-        return f"<answer {self.status}>"
 
 
 class _Patience:
@@ -435,11 +438,11 @@ def _without(token: Secret, answer: Response) -> Response:
 async def _whole(response: aiohttp.ClientResponse, call: str) -> Response:
     parts: list[bytes] = []
     size = 0
-    with mapped(call):
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > MAX_ANSWER:
-                raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
-            parts.append(part)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(status=response.status, headers=headers, body=b"".join(parts))
+    if not response.content.at_eof():
+        with mapped(call):
+            async for part in response.content.iter_any():
+                size += len(part)
+                if size > MAX_ANSWER:
+                    raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
+                parts.append(part)
+    return Response(status=response.status, headers=response.headers, body=b"".join(parts))

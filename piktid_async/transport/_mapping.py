@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from contextvars import ContextVar
 from http import HTTPStatus
 
 import aiohttp
@@ -32,34 +33,48 @@ class ProxyRefusedError(aiohttp.ClientError):
     status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 
 
+PROBE: ContextVar[Probe | None] = ContextVar("piktid_probe", default=None)
+"""What the request that is being made tells of itself."""
+
+
 class Attempt(aiohttp.ClientRequest):
     """A request that notes in its probe that it is leaving; tracing would tell it at a price."""
 
-    probe: Probe | None = None
-
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send it; there is a connection now."""
-        if self.probe is not None:
-            self.probe.sent = True
+        if (probe := PROBE.get()) is not None:
+            probe.sent = True
         return await super().send(conn)
 
 
-async def send_once(
-    request: aiohttp.ClientRequest,
-    handler: aiohttp.ClientHandlerType,
-    probe: Probe | None = None,
+class Answer(aiohttp.ClientResponse):
+    """An answer that keeps aiohttp from sending idempotent verbs again: attempts are ours to count.
+
+    It does not show its URL, either, which may be a signed one.
+    """
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the headers."""
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise BrokenOffError(_reason(error)) from None
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}>"
+
+
+async def through_proxy(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending idempotent verbs again by itself: attempts are ours to count."""
-    if isinstance(request, Attempt):
-        request.probe = probe
+    """Tell what broke at the proxy, and what it refused, from what the server did."""
     try:
         response = await handler(request)
     except aiohttp.ClientConnectorError:
         raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        way = " (on the way through the proxy)" if request.proxy is not None else ""
-        raise BrokenOffError(_reason(error) + way) from None
-    if response.status == ProxyRefusedError.status and request.proxy is not None:
+    except (BrokenOffError, aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise BrokenOffError(f"{_reason(error)} (on the way through the proxy)") from None
+    if response.status == ProxyRefusedError.status:
         response.close()
         raise ProxyRefusedError
     return response

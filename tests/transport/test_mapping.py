@@ -13,11 +13,12 @@ from yarl import URL
 
 from piktid_async.errors import ConnectionFailedError, RequestTimeoutError, ResponseFormatError
 from piktid_async.transport._mapping import (
+    Answer,
     BrokenOffError,
     Probe,
     ProxyRefusedError,
     mapped,
-    send_once,
+    through_proxy,
 )
 
 SECRET = "c0ffee5ec7e7"
@@ -116,21 +117,44 @@ def test_what_is_not_theirs_passes_as_it_is(error: BaseException) -> None:
     [
         (aiohttp.ServerDisconnectedError(), BrokenOffError),
         (aiohttp.ClientOSError(104, WRITING), BrokenOffError),
+        (aiohttp.ClientPayloadError(URL_TEXT), aiohttp.ClientPayloadError),
+    ],
+    ids=lambda each: getattr(each, "__name__", type(each).__name__),
+)
+async def test_broken_connection_is_hidden_from_aiohttps_own_repeats(
+    error: Exception, comes_out: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", start)
+    with pytest.raises(comes_out):
+        await Answer.__new__(Answer).start(Mock())
+
+
+@pytest.mark.parametrize(
+    ("error", "comes_out"),
+    [
+        (BrokenOffError("the server closed the connection"), BrokenOffError),
+        (aiohttp.ServerDisconnectedError(), BrokenOffError),
+        (aiohttp.ClientOSError(104, WRITING), BrokenOffError),
         # These are not repeated by aiohttp; that nothing was sent must stay known.
         (aiohttp.ClientConnectorError(KEY, OSError(111, "x")), aiohttp.ClientConnectorError),
         (aiohttp.ConnectionTimeoutError(), aiohttp.ConnectionTimeoutError),
     ],
     ids=lambda each: getattr(each, "__name__", type(each).__name__),
 )
-async def test_broken_connection_is_hidden_from_aiohttps_own_repeats(
+async def test_what_breaks_on_the_way_through_a_proxy_says_so(
     error: Exception, comes_out: type[Exception]
 ) -> None:
-    async def handler(request: Any) -> Any:
+    async def handler(_: Any) -> Any:
         raise error
 
-    request: Any = Mock(proxy=None)
-    with pytest.raises(comes_out):
-        await send_once(request, handler)
+    request: Any = Mock()
+    with pytest.raises(comes_out) as raised:
+        await through_proxy(request, handler)
+    assert (comes_out is BrokenOffError) == ("through the proxy" in str(raised.value))
+    assert SECRET not in str(raised.value) or comes_out is not BrokenOffError
 
 
 @pytest.mark.parametrize(("error", "words", "retryable"), REFUSALS)
