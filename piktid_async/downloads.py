@@ -26,6 +26,7 @@ from piktid_async.results import (
     save_zip,
 )
 from piktid_async.runtime import Runtime
+from piktid_async.threads import to_its_end
 
 ZIP_LIMIT = 100
 """Images in one ZIP. https://docs.piktid.com/docs/v2/download/create_bulk_download_url__post"""
@@ -128,10 +129,10 @@ async def save_zip_of_many(
         known = {safe_name(job_id, "unnamed") for group in groups for job_id in group}
         label = f"ZIP of {sum(map(len, groups))} jobs"
         with disk(label):
-            await _to_its_end(partial(_join, parts, known, whole, label))
+            await _in_thread(partial(_join, parts, known, whole, label))
             replace(whole, target)
     finally:
-        await _to_its_end(partial(_remove, folder))
+        await _in_thread(partial(_remove, folder))
     return target
 
 
@@ -164,21 +165,11 @@ async def _save_group(runtime: Runtime, group: list[str], path: str | PathLike[s
     return await save_zip(runtime, ticket.download_url, f"ZIP of {len(group)} jobs", path)
 
 
-async def _to_its_end(work: Callable[[threading.Event], None]) -> None:
+async def _in_thread(work: Callable[[threading.Event], None]) -> None:
     """Run something in a thread; a cancellation asks it to stop, and waits until it has."""
     stop = threading.Event()
     running = asyncio.get_running_loop().run_in_executor(None, work, stop)
-    cancelled: asyncio.CancelledError | None = None
-    while not running.done():
-        try:
-            await asyncio.wait((running,))
-        except asyncio.CancelledError as error:
-            stop.set()
-            cancelled = error
-    if cancelled is not None:
-        running.exception()  # not news any more
-        raise cancelled
-    running.result()
+    await to_its_end(running, stop.set)
 
 
 def _join(

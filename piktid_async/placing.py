@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from piktid_async.errors import InvalidRequestError
 
@@ -38,21 +37,14 @@ def make_folder(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
 
 
-def create(part: Path) -> BinaryIO:
-    """Create a file anew; a link of that name is not followed."""
-    # Not in a thread: if the waiter is cancelled, the thread may make the file all the same,
-    # after it was looked for and removed.
+def create(part: Path) -> int:
+    """Create a file anew, and return its descriptor; a link of that name is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        return part.open("xb")
+        return os.open(part, flags, 0o666)
     except FileExistsError:
         part.unlink()
-        return part.open("xb")
-
-
-def synchronise(file: BinaryIO) -> None:
-    """Wait until all that was written is on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
+        return os.open(part, flags, 0o666)
 
 
 def settle(path: Path) -> None:

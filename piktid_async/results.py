@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from os import PathLike
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from piktid_async.errors import (
 from piktid_async.models.events import DownloadFinished
 from piktid_async.models.jobs import Output
 from piktid_async.pictures import HEAD, extension_of
-from piktid_async.placing import checked_path, create, make_folder, place, replace
+from piktid_async.placing import checked_path, make_folder, place, replace
 from piktid_async.transport.base import Incoming
 from piktid_async.writing import Writing
 
@@ -179,9 +179,8 @@ async def _write(incoming: Incoming, download: Download, part: Path) -> bytes:
 
 @contextlib.asynccontextmanager
 async def _created(download: Download, part: Path) -> AsyncIterator[Writing]:
-    """Create the part file and give what writes to it, in a thread."""
-    with disk(download.label):
-        writing = Writing(create(part))
+    """Give what writes to the part file, in a thread."""
+    writing = Writing(part)
     try:
         yield writing
     finally:
@@ -189,16 +188,22 @@ async def _created(download: Download, part: Path) -> AsyncIterator[Writing]:
             await writing.aclose()
 
 
-@contextlib.contextmanager
-def disk(label: str) -> Iterator[None]:
+class disk:  # noqa: N801 - used like a function
     """Turn what the disk refuses into a `DownloadError`."""
-    try:
-        yield
-    except PiktidError:
-        raise  # one of them is an OSError, too
-    except OSError as error:
-        reason = f"cannot be written ({error.strerror or error})"
-        raise DownloadError(label, reason) from error
+
+    __slots__ = ("_label",)
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # One of ours is an OSError, too.
+        if isinstance(error, OSError) and not isinstance(error, PiktidError):
+            reason = f"cannot be written ({error.strerror or error})"
+            raise DownloadError(self._label, reason) from error
 
 
 def _check_size(download: Download, size: int) -> None:

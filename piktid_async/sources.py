@@ -47,7 +47,7 @@ def describe(source: Source, filename: str | None) -> Opened:
         raise UploadError(repr(filename), "filename must be a text")
     match source:
         case str() | os.PathLike():
-            return _path(Path(source), filename)
+            return _path(os.fspath(source), filename)
         case bytes():
             return _bytes(source, filename)
         case StreamSource():
@@ -58,19 +58,19 @@ def describe(source: Source, filename: str | None) -> Opened:
     raise UploadError(kind, "takes a path, bytes, a binary file or a StreamSource")
 
 
-def _path(path: Path, filename: str | None) -> Opened:
-    label = str(path)
+def _path(path: str, filename: str | None) -> Opened:
     try:
-        found = path.stat()
+        # As a text: to make a `Path` is dearer than the look at the file.
+        found = os.stat(path)  # noqa: PTH116
         if not stat.S_ISREG(found.st_mode):
-            raise UploadError(label, "is no regular file; give the files in it one by one")
+            raise UploadError(path, "is no regular file; give the files in it one by one")
         if not os.access(path, os.R_OK):
-            raise UploadError(label, "may not be read (permission denied)")
+            raise UploadError(path, "may not be read (permission denied)")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UploadError(label, f"cannot be read ({reason})") from None
-    body = _FileBody(path, label, _sized(label, found.st_size))
-    return Opened(_named(filename or path.name), body, True)
+        raise UploadError(path, f"cannot be read ({reason})") from None
+    body = _FileBody(path, _sized(path, found.st_size))
+    return Opened(_named(filename or path), body, True)
 
 
 def _bytes(data: bytes, filename: str | None) -> Opened:
@@ -164,25 +164,25 @@ class _BytesReader:
 
 @attrs.frozen
 class _FileBody:
-    path: Path
     label: str
+    """Its path."""
     size: int
 
     def open(self) -> Reader:
-        return _FileReader(self.path, self.label, self.size)
+        return _FileReader(self.label, self.size)
 
 
 class _FileReader:
     """Read a file in blocks: on the loop what the page cache has, else in a thread."""
 
-    def __init__(self, path: Path, label: str, size: int) -> None:
-        self._label = label
+    def __init__(self, path: str, size: int) -> None:
+        self._label = path
         self._left = size
         self._offset = 0
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise UploadError(label, f"cannot be read ({error.strerror})") from None
+            raise UploadError(path, f"cannot be read ({error.strerror})") from None
         self._reading: asyncio.Future[bytes] | None = None
 
     async def read(self) -> bytes | bytearray:

@@ -56,6 +56,7 @@ RINGS: dict[str, int] = {
     "uploads": 4,
     "waiters": 4,
     "webhooks": 4,
+    "threads": 4,
     "writing": 4,
     "": 5,  # piktid_async/__init__.py itself
     "batch": 5,

@@ -40,6 +40,7 @@ def _measuring(run: Run, *, tls: bool, count: int = COUNT) -> Iterator[tuple[str
     source.mkdir()
     target.mkdir()
     names = [path.name for path in files(source, run.pick(full=count, tiny=4), SIZE)]
+    os.sync()  # else who synchronises waits for these, too
     arguments = ["--tls"] if tls else []
     with run.server("nginx", *arguments, "--files", str(source)) as server:
         trust(server)

@@ -42,6 +42,9 @@ MAX_ANSWER = 32 << 20
 MAX_REDIRECTS = 3
 ACKS = 32
 """Connections for acknowledgements."""
+READ_AHEAD = 512 << 10
+"""Bytes of a download that wait to be written; less has the loop stop and start the socket."""
+USER_AGENT = f"piktid-async/{__version__}"
 NO_LINK = "a link that is not to be followed: no public http(s) URL"
 
 _BREAKS_A_REQUEST = re.compile(r"[\x00-\x20\x7f]")
@@ -118,15 +121,10 @@ class AiohttpTransport:
         payload = BodyPayload(put.body, put.content_type, on_sent)
         try:
             with mapped(STORAGE_CALL):
-                async with (
-                    patience,
-                    self._session("upload").put(
-                        target.url,
-                        data=payload,
-                        skip_auto_headers=("User-Agent",),
-                        allow_redirects=False,
-                    ) as response,
-                ):
+                async with patience:
+                    response = await self._session("upload").put(
+                        target.url, data=payload, allow_redirects=False
+                    )
                     with self._following(response):
                         answer = await _whole(response, STORAGE_CALL)
         except ConnectionFailedError:
@@ -155,7 +153,6 @@ class AiohttpTransport:
                     target.url,
                     # What comes is written as it is.
                     headers={"Accept-Encoding": "identity"},
-                    skip_auto_headers=("User-Agent",),
                     allow_redirects=False,
                 )
             with self._following(response):
@@ -190,7 +187,7 @@ class AiohttpTransport:
                     self._url(request),
                     data=data,
                     # In no variable of ours: error trackers send those along.
-                    headers=headers | self._headers(token, "application/json"),
+                    headers={**self._headers(token, "application/json"), **headers},
                     allow_redirects=False,
                 )
                 with self._following(response):
@@ -228,10 +225,7 @@ class AiohttpTransport:
         return _Following(self._responses, response)
 
     def _headers(self, token: Secret, accept: str) -> dict[str, str]:
-        return self._config.credentials(token) | {
-            "Accept": accept,
-            "User-Agent": f"piktid-async/{__version__}",
-        }
+        return {"Accept": accept, "User-Agent": USER_AGENT, **self._config.credentials(token)}
 
     def _url(self, request: Request) -> URL:
         # Not by text: to take a URL apart again is dearer than the rest of this.
@@ -288,11 +282,14 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             proxy=self._config.proxy,
+            skip_auto_headers=("User-Agent",) if foreign else None,
             auto_decompress=api,
+            read_bufsize=READ_AHEAD if purpose == "download" else 2**16,
             timeout=aiohttp.ClientTimeout(
                 total=self._config.timeout if api else None,
                 sock_connect=CONNECT_TIMEOUT,
-                sock_read=None if api else self._config.timeout,
+                # An upload has its own patience, with the answer, too.
+                sock_read=self._config.timeout if purpose == "download" else None,
             ),
             middlewares=(through_proxy,) if self._config.proxy is not None else (),
         )
@@ -373,7 +370,7 @@ class _Blocks:
     """The body of an answer, block by block, with our errors."""
 
     def __init__(self, response: aiohttp.ClientResponse, call: str) -> None:
-        self._blocks = response.content.iter_any()
+        self._read = response.content.readany
         self._call = call
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -381,7 +378,10 @@ class _Blocks:
 
     async def __anext__(self) -> bytes:
         with mapped(self._call):
-            return await self._blocks.__anext__()
+            block = await self._read()
+        if not block:
+            raise StopAsyncIteration
+        return block
 
 
 class _Download:
@@ -436,13 +436,12 @@ def _without(token: Secret, answer: Response) -> Response:
 
 
 async def _whole(response: aiohttp.ClientResponse, call: str) -> Response:
-    parts: list[bytes] = []
-    size = 0
-    if not response.content.at_eof():
-        with mapped(call):
-            async for part in response.content.iter_any():
-                size += len(part)
-                if size > MAX_ANSWER:
-                    raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
-                parts.append(part)
+    content, parts, size = response.content, [], 0
+    with mapped(call):
+        while not content.at_eof():
+            part = await content.readany()
+            size += len(part)
+            if size > MAX_ANSWER:
+                raise ResponseFormatError(call, f"longer than {MAX_ANSWER} bytes")
+            parts.append(part)
     return Response(status=response.status, headers=response.headers, body=b"".join(parts))
