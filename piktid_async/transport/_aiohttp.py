@@ -11,7 +11,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from types import TracebackType
 
 import aiohttp
 import attrs
@@ -22,6 +21,7 @@ from piktid_async.protocol.messages import Probe, Request, Response
 from piktid_async.protocol.responses import error_for
 from piktid_async.protocol.storage import STORAGE_CALL
 from piktid_async.transport._addresses import PublicResolver, is_loopback, is_public
+from piktid_async.transport._deadlines import Deadlines
 from piktid_async.transport._form import FormPayload, content_of
 from piktid_async.transport._mapping import (
     PROBE,
@@ -73,6 +73,7 @@ class AiohttpTransport:
         self._tokens = tokens
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._responses: set[aiohttp.ClientResponse] = set()
+        self._deadlines = Deadlines()
         self._closed = False
         self._base = URL(config.base_url, encoded=True)
         self._prefix = self._base.raw_path.rstrip("/")
@@ -107,7 +108,7 @@ class AiohttpTransport:
 
     async def put(self, put: Put) -> Response:
         """Upload to a signed URL; gives up when no byte moves for `put.stall` seconds."""
-        patience = _Patience(put.stall)
+        patience = self._deadlines.within(put.stall)
 
         def on_sent(sent: int) -> None:
             patience.moved()
@@ -167,6 +168,7 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close every connection, for good; whoever reads from one gets an error."""
         self._closed = True
+        self._deadlines.close()
         # Closing aiohttp's session would leave the readers waiting for ever.
         for response in list(self._responses):
             response.close()
@@ -182,16 +184,17 @@ class AiohttpTransport:
         PROBE.set(probe)
         try:
             with mapped(request.call, probe):
-                response = await self._session("acks" if request.beside else "api").request(
-                    request.method,
-                    self._url(request),
-                    data=data,
-                    # In no variable of ours: error trackers send those along.
-                    headers={**self._headers(token, "application/json"), **headers},
-                    allow_redirects=False,
-                )
-                with self._following(response):
-                    return _without(token, await _whole(response, request.call))
+                async with self._deadlines.within(self._config.timeout):
+                    response = await self._session("acks" if request.beside else "api").request(
+                        request.method,
+                        self._url(request),
+                        data=data,
+                        # In no variable of ours: error trackers send those along.
+                        headers={**self._headers(token, "application/json"), **headers},
+                        allow_redirects=False,
+                    )
+                    with self._following(response):
+                        return _without(token, await _whole(response, request.call))
         except ConnectionFailedError:
             if not isinstance(data, FormPayload) or data.failure is None:
                 raise
@@ -286,9 +289,9 @@ class AiohttpTransport:
             auto_decompress=api,
             read_bufsize=READ_AHEAD if purpose == "download" else 2**16,
             timeout=aiohttp.ClientTimeout(
-                total=self._config.timeout if api else None,
+                total=None,
                 sock_connect=CONNECT_TIMEOUT,
-                # An upload has its own patience, with the answer, too.
+                # The others have deadlines.
                 sock_read=self._config.timeout if purpose == "download" else None,
             ),
             middlewares=(through_proxy,) if self._config.proxy is not None else (),
@@ -313,45 +316,6 @@ class _Following:
         self._among.discard(self._response)
         # Nothing is lost: a connection whose answer was read whole has gone back already.
         self._response.close()
-
-
-class _Patience:
-    """A time limit that begins anew whenever something moves.
-
-    One timer looks whether something has: to move the timer itself, at every block, is dearer.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._seconds = seconds
-        self._limit = asyncio.timeout(None)
-        self._moved = 0.0
-
-    async def __aenter__(self) -> None:
-        await self._limit.__aenter__()
-        self.moved()
-        self._timer = self._loop.call_later(self._seconds, self._look)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._timer.cancel()
-        await self._limit.__aexit__(kind, error, trace)
-
-    def moved(self) -> None:
-        """Begin anew."""
-        self._moved = self._loop.time()
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        over = self._moved + self._seconds
-        if now < over:
-            self._timer = self._loop.call_at(over, self._look)
-        else:
-            self._limit.reschedule(now)
 
 
 class _Target:
