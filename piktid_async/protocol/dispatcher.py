@@ -444,7 +444,7 @@ class Dispatcher:
     def _forget(self) -> None:
         """Of too many, forget the oldest tenth, except what feeds still work on."""
         while (count := len(self._seen)) > self._seen_limit:
-            self._seen.forget(keep=lambda each, state: state == LENT or each in self._backlog)
+            self._seen.forget(held=self._backlog, never=LENT)
             if len(self._seen) == count:
                 break
 

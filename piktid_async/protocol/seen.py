@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import TypeGuard
 
 from piktid_async.types import NoteId
@@ -64,12 +64,14 @@ class States:
             return self._usual
         return state
 
-    def forget(self, *, keep: Callable[[NoteId, int], bool]) -> None:
-        """Forget the oldest tenth, except what must be kept."""
+    def forget(self, *, held: Collection[NoteId], never: int) -> None:
+        """Forget the oldest tenth, except those that are held, or in a state never to forget."""
         count = len(self._numbers) // 10 + 1
-        kept = array("q", (each for each in self._numbers[:count] if keep(each, self._usual)))
-        self._numbers[:count] = kept
-        free = [each for each, state in self._others.items() if not keep(each, state)]
+        oldest = self._numbers[:count]
+        self._numbers[:count] = array("q", filter(held.__contains__, oldest) if held else ())
+        free = [
+            each for each, state in self._others.items() if state != never and each not in held
+        ]
         for note_id in free[: len(self._others) // 10 + 1]:
             del self._others[note_id]
 

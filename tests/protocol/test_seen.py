@@ -31,7 +31,7 @@ def test_the_oldest_tenth_is_forgotten_but_for_what_is_kept(state):
     states = States(USUAL)
     for number in range(100):
         states[number] = state
-    states.forget(keep=lambda note_id, _: note_id == 0)
+    states.forget(held=[0], never=-1)
     assert 0 in states
     assert 1 not in states
     assert len(states) in (89, 90)
@@ -42,8 +42,16 @@ def test_what_is_kept_stands_in_no_way_of_forgetting():
     states = States(USUAL)
     for number in range(100):
         states[number] = OTHER
-    states.forget(keep=lambda note_id, _: note_id < 50)
+    states.forget(held=range(50), never=-1)
     assert len(states) == 89
+
+
+def test_a_state_never_to_forget_is_kept():
+    states = States(USUAL)
+    for number in range(100):
+        states[number] = OTHER
+    states.forget(held=(), never=OTHER)
+    assert len(states) == 100
 
 
 def test_thirty_thousand_that_are_done_with_cost_little():
