@@ -69,9 +69,7 @@ class States:
         count = len(self._numbers) // 10 + 1
         oldest = self._numbers[:count]
         self._numbers[:count] = array("q", filter(held.__contains__, oldest) if held else ())
-        free = [
-            each for each, state in self._others.items() if state != never and each not in held
-        ]
+        free = [each for each, state in self._others.items() if state != never and each not in held]
         for note_id in free[: len(self._others) // 10 + 1]:
             del self._others[note_id]
 

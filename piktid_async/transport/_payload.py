@@ -13,6 +13,8 @@ from piktid_async.transport.base import Body, Reader
 
 YIELD_EVERY = 256 * 1024
 """Bytes after which the loop gets a turn: a fast receiver never makes drain wait."""
+WAITING = 128 * 1024
+"""Bytes of one upload that wait to be sent; over TLS, asyncio lets it be four times as many."""
 
 
 class BodyPayload(Payload):
@@ -49,6 +51,8 @@ class BodyPayload(Payload):
         """Write exactly the announced bytes, or fail and so break the request off."""
         size = self._body.size
         next_yield = YIELD_EVERY
+        if (transport := getattr(writer, "transport", None)) is not None:
+            transport.set_write_buffer_limits(high=WAITING)
         ours = _Ours(self)
         with ours:
             self._on_sent(0)
