@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 DISTINCT = 64 << 20
 """Bytes on the disk; what is beyond has further names. More than any cache of a processor."""
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
+"""What passes for a picture, and is small."""
 CONNECTIONS = 16
 
 

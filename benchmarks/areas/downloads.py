@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from benchmarks.harness import Bar, Figure, Run
 from benchmarks.inputs import CONNECTIONS, each, files, trust
@@ -26,6 +29,7 @@ LOOP = "requests, as in the guides"
 THREADS = "requests, 16 threads"
 AIOFILES = "aiohttp, 64 KB to aiofiles"
 DISCARD = "aiohttp, to nowhere"
+FLOOR = "sockets, 16 threads, synchronised"
 
 Save: TypeAlias = Callable[[Any, Path], Awaitable[None]]
 
@@ -152,6 +156,40 @@ def threads(run: Run, tls: bool) -> float:
     return len(links) / took.seconds
 
 
+def sockets(run: Run, tls: bool) -> float:
+    """Do no more than any program must: no library, no event loop, one buffer for each thread."""
+    with _measuring(run, tls=tls) as (url, links, target):
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+        context = ssl.create_default_context() if tls else None
+
+        def some(first: int) -> None:
+            buffer = memoryview(bytearray(1 << 20))
+            with socket.create_connection((host, port)) as plain:
+                conn = context.wrap_socket(plain, server_hostname=host) if context else plain
+                for number in range(first, len(links), CONNECTIONS):
+                    _fetch(conn, urlsplit(links[number]).path, target / f"{number}.png", buffer)
+
+        with run.timed() as took, ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(some, range(CONNECTIONS)))
+    return len(links) / took.seconds
+
+
+def _fetch(conn: socket.socket, path: str, target: Path, buffer: memoryview) -> None:
+    conn.sendall(f"GET {path} HTTP/1.1\r\nHost: storage\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += conn.recv(4096)
+    body = head.partition(b"\r\n\r\n")[2]
+    with target.open("xb", buffering=0) as file:
+        file.write(body)
+        left = SIZE - len(body)
+        while left:
+            count = conn.recv_into(buffer)
+            file.write(buffer[:count])
+            left -= count
+        os.fsync(file.fileno())
+
+
 def _figure(key: str, title: str, *, tls: bool) -> Figure:
     cases: dict[str, Callable[[Run], float | Awaitable[float]]] = {
         OURS: partial(ours, tls=tls),
@@ -159,6 +197,7 @@ def _figure(key: str, title: str, *, tls: bool) -> Figure:
         SYNCED: partial(bare_aiohttp, tls=tls, save=_read_then_synchronise),
         AIOFILES: partial(bare_aiohttp, tls=tls, save=_by_aiofiles),
         DISCARD: partial(bare_aiohttp, tls=tls, save=_to_nowhere),
+        FLOOR: partial(sockets, tls=tls),
         LOOP: partial(guides_loop, tls=tls),
         THREADS: partial(threads, tls=tls),
     }
@@ -174,8 +213,8 @@ def _figure(key: str, title: str, *, tls: bool) -> Figure:
         ),
         about=(
             "From nginx to the disk. What the SDK saves is checked to be a picture, synchronised "
-            "to the disk, and only then gets its name; of the others, only the one that says so "
-            "waits for the disk."
+            "to the disk, and only then gets its name; of the others, only those that say so wait "
+            "for the disk."
         ),
     )
 

@@ -1,19 +1,18 @@
-"""What uploads cost besides time: memory, stalls of the loop, and growth with their number."""
+"""What uploads cost besides time: memory, and stalls of the loop."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Bar, Figure, Run
-from benchmarks.inputs import CONNECTIONS, each, files, trust, watched
+from benchmarks.inputs import CONNECTIONS, PICTURE, each, files, trust, watched
 
 OURS = "piktid-async"
 OPEN_FILE = "aiohttp, open file"
 BYTES = "aiohttp, bytes"
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
 TYPED = {"Content-Type": "image/png"}
 
 
@@ -58,30 +57,6 @@ async def bare_aiohttp(run: Run, size: int, count: int, *, stall: bool, whole: b
     return loop.seconds * 1000 if stall else took.memory or 0.0
 
 
-async def upload_each(run: Run) -> float:
-    """Upload as many tiny sources as the point says; return megabytes over an idle session."""
-    with run.server("two_steps") as server:
-        from piktid_async import Session
-
-        async with Session(
-            token="token", base_url=server["url"], upload_concurrency=CONNECTIONS
-        ) as session:
-
-            def sources(count: int) -> Iterator[bytes]:
-                for number in range(count):
-                    yield PICTURE + number.to_bytes(8)
-
-            async for _ in session.upload_each(sources(1_000)):
-                pass
-            with run.timed() as took:
-                done = 0
-                async for outcome in session.upload_each(sources(run.point)):
-                    done += outcome.file is not None
-            assert done == run.point
-    run.note("sources/s", run.point / took.seconds)
-    return took.memory or 0.0
-
-
 def _cases(size: int, count: int, *, stall: bool) -> dict[str, Callable[[Run], Awaitable[float]]]:
     return {
         OURS: partial(upload_many, size=size, count=count, stall=stall),
@@ -106,21 +81,5 @@ FIGURES = (
         cases=_cases(2_000_000, 128, stall=True),
         bars=(Bar(OURS, at_most=50),),
         about="What a task that sleeps for 2 ms, again and again, waited in addition.",
-    ),
-    Figure(
-        key="sources",
-        title="Memory of `upload_each` over its number of sources",
-        unit="MB",
-        cases={OURS: upload_each},
-        points=(10, 1_000, 100_000),
-        tiny_points=(10,),
-        over="sources",
-        rounds=1,
-        warm_up=False,
-        patience=600.0,
-        about=(
-            "Sources of 116 bytes from a generator, both calls of each, after 1,000 others; the "
-            "server answers at once."
-        ),
     ),
 )
