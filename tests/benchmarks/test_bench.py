@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.areas.program import BATCH, OF_BEST, OURS
 from benchmarks.bench import AREAS
 from benchmarks.case import figures
+from benchmarks.harness import ROOT
 from benchmarks.servers.nginx import PROGRAM
 from tests.benchmarks.programs import Ended, run_module
 from tests.neighbours.conftest import needs
@@ -72,3 +74,13 @@ async def test_the_package_alone_is_enough_to_read_the_areas() -> None:
     )
     out, err = await process.communicate()
     assert Ended(process.returncode, out.decode(), err.decode()) == Ended(0, "[]\n", "")
+
+
+def test_every_figure_of_the_readme_stands_in_the_results() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Speed")[2].partition("\n## ")[0]
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+    told = re.findall(r"\| ([\d.]+)(?:x| times| MB)", section)
+    assert len(told) == section.count("\n| ") - 1
+    assert [figure for figure in told if f"| {figure}x [" not in results] == ["1.03", "14.4"]
+    assert "| 1.03 [" in results
+    assert "| 14.4 [" in results
