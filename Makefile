@@ -55,7 +55,7 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-# Everything in about three quarters of an hour, on a machine that has nothing else to do; AREA="stream acks" for some of it.
+# Everything in about 45 minutes, on a machine that has nothing else to do; AREA="stream acks" for some of it.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.bench $(AREA) $(ARGS)
 

@@ -1,6 +1,6 @@
 """Measure the SDK beside what else one would use, and write RESULTS.md; `make bench` runs it.
 
-    python -m benchmarks.bench                       # everything, in about three quarters of an hour
+    python -m benchmarks.bench                       # everything, in about 45 minutes
     python -m benchmarks.bench stream acks           # some areas; the others keep their tables
     python -m benchmarks.bench --tiny                # everything once on little input: does it run?
 

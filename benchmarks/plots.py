@@ -72,6 +72,8 @@ def _lines(rounds: Rounds, axes: Axes) -> None:
             linewidth=2.5 if case.startswith(SDK) else 1,
         )
     _logarithmic(axes, "x")
+    points = sorted({row.point for row in rounds.rows if row.point is not None})
+    axes.set_xticks(points, [f"{point:,}" for point in points])
     axes.set_xlabel(rounds.figure.over)
     axes.set_ylabel(rounds.figure.unit)
     if rounds.figure.log:
