@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from piktid_async.batch.ledger import State
 from piktid_async.batch.postgres import PostgresStore
-from piktid_async.batch.products import BadProduct, Product
+from piktid_async.batch.products import BadProduct, Product, same_key
 from piktid_async.batch.specs import spec_of
 from piktid_async.batch.summary import Enqueued
 from piktid_async.errors import InvalidRequestError
@@ -29,7 +29,7 @@ async def enqueue(
             raise InvalidRequestError("products", f"must be products, not {product!r}")
         if product.key in chunk:
             twin = chunk[product.key][0].line or "an earlier one"
-            told.refuse(product.key, product.line, f"has the key of {twin}, too: change it")
+            told.refuse(product.key, product.line, str(same_key(product, twin)))
             continue
         try:
             chunk[product.key] = product, spec_of(product)

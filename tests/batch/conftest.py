@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piktid_async import AccountLimits, GarmentRecolor, Session
+from piktid_async import AccountLimits, GarmentRecolor, PostgresCoordinator, Session
 from piktid_async.batch import Product
 from piktid_async.batch.ledger import Store
 from piktid_async.batch.postgres import PostgresStore
@@ -57,5 +57,35 @@ def make_products() -> Callable[..., list[Product]]:
             Product(f"sku-{number}", PLAIN_JPEG + b"%d" % number, request, f"list:{number}")  # type: ignore[arg-type]
             for number in range(count)
         ]
+
+    return make
+
+
+@pytest.fixture
+def name() -> str:
+    """Name a batch that no other test has."""
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+def results_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have results without a directory land where nobody minds."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def lease() -> float:
+    """Seconds after which a program that is silent is taken for dead."""
+    return 3.0
+
+
+@pytest.fixture
+def shared_session(
+    make_session: Callable[..., Session], database: str, lease: float
+) -> Callable[..., Session]:
+    """Make sessions that share the limits and the stream of one account."""
+
+    def make(**options: object) -> Session:
+        return make_session(coordinator=PostgresCoordinator(database, lease=lease), **options)
 
     return make

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import Counter
-from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from piktid_async import ConfigurationError, GarmentRecolor, PostgresCoordinator, Session
+from piktid_async import ConfigurationError, GarmentRecolor
 from piktid_async.batch import Batch
 from piktid_async.batch.ledger import LedgerError, State
 from piktid_async.batch.postgres import PostgresStore
@@ -20,24 +18,7 @@ from piktid_async.batch.submitting import Known, Submission
 PAID = ("POST /upload", "POST /garment-recolor")
 
 
-@pytest.fixture(autouse=True)
-def results_beside(tmp_path, monkeypatch) -> None:
-    """Have results without a directory land where nobody minds."""
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def name() -> str:
-    """Name a batch that no other test has."""
-    return uuid.uuid4().hex[:12]
-
-
-@pytest.fixture
-def shared_session(make_session, database) -> Callable[..., Session]:
-    def make(**options: object) -> Session:
-        return make_session(coordinator=PostgresCoordinator(database, lease=3.0), **options)
-
-    return make
+pytestmark = pytest.mark.usefixtures("results_beside")
 
 
 async def all_of(batch, products):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,6 @@ from piktid_async import (
     GarmentRecolor,
     OutputOptions,
     PackshotInstruction,
-    PostgresCoordinator,
     Session,
 )
 from piktid_async.batch import Batch, Product, Worker
@@ -31,24 +29,12 @@ from tests.batch.killing import PRICE
 PATIENCE = 60.0
 
 
-@pytest.fixture(autouse=True)
-def results_beside(tmp_path, monkeypatch) -> None:
-    """Have results without a directory land where nobody minds."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("results_beside")
 
 
 @pytest.fixture
-def name() -> str:
-    """Name a batch that no other test has."""
-    return uuid.uuid4().hex[:12]
-
-
-@pytest.fixture
-def shared_session(make_session, database) -> Callable[..., Session]:
-    def make(**options: object) -> Session:
-        return make_session(coordinator=PostgresCoordinator(database, lease=1.5), **options)
-
-    return make
+def lease() -> float:
+    return 1.5
 
 
 @pytest.fixture

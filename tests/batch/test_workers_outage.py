@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -66,11 +65,6 @@ def mortal() -> Iterator[Mortal]:
     server = Mortal()
     yield server
     server.end()
-
-
-@pytest.fixture
-def name() -> str:
-    return uuid.uuid4().hex[:12]
 
 
 @pytest.fixture
