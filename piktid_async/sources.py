@@ -47,7 +47,7 @@ def describe(source: Source, filename: str | None) -> Opened:
         raise UploadError(repr(filename), "filename must be a text")
     match source:
         case str() | os.PathLike():
-            return _path(os.fspath(source), filename)
+            return _path(os.fsdecode(source), filename)
         case bytes():
             return _bytes(source, filename)
         case StreamSource():

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiofiles.os import wrap
-
 from piktid_async.placing import create
 from piktid_async.threads import to_its_end
 
@@ -59,7 +57,8 @@ class Writing:
                 await to_its_end(self._run(self._file.close))
 
     def _run(self, work: Callable[..., None], *args: Any) -> asyncio.Future[None]:
-        self._running = running = asyncio.ensure_future(wrap(work)(*args))
+        # No task: those are cancelled at the end of `asyncio.run`, and the thread is not.
+        self._running = running = asyncio.get_running_loop().run_in_executor(None, work, *args)
         return running
 
     async def _ran(self) -> None:

@@ -19,9 +19,9 @@ class Deadlines:
         return Deadline(self, seconds)
 
     def close(self) -> None:
-        """Let go of the loop; what still runs is limited no more."""
-        self._running.clear()
-        self._rest()
+        """Let go of the loop, if nothing runs; what does stays limited."""
+        if not self._running:
+            self._rest()
 
     def begin(self, deadline: Deadline) -> None:
         """Watch one; there is nothing to do as a rule, for an older one is looked at before."""

@@ -374,3 +374,14 @@ async def test_file_is_read_where_the_page_cache_cannot_be_asked(
     path = tmp_path / "front.jpg"
     path.write_bytes(PICTURE)
     assert await read(described(path).body) == PICTURE
+
+
+async def test_path_that_is_told_in_bytes_is_one(tmp_path: Path) -> None:
+    class Told:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(tmp_path / "front.jpg")
+
+    (tmp_path / "front.jpg").write_bytes(PICTURE)
+    opened = described(Told())
+    assert opened.filename == "front.jpg"
+    assert await read(opened.body) == PICTURE

@@ -117,6 +117,25 @@ async def test_a_file_that_is_given_up_is_closed_only_when_its_thread_has_ended(
     assert open_descriptors(part) == 0
 
 
+async def test_thread_is_waited_for_though_every_task_of_the_loop_is_cancelled(
+    disk: Disk, part: Path
+) -> None:
+    """As at the end of `asyncio.run`."""
+    writing = Writing(part)
+    await writing.add(bytes(BATCH))
+    assert await asyncio.to_thread(disk.begun.wait, 10)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    closing = asyncio.create_task(writing.aclose())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    disk.may.set()
+    await closing
+    assert open_descriptors(part) == 0
+    assert part.stat().st_size == BATCH
+
+
 async def test_cancelled_wait_asks_the_thread_to_stop_and_outlasts_it() -> None:
     stop, ended = threading.Event(), threading.Event()
 

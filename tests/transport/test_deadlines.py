@@ -53,6 +53,19 @@ async def test_cancellation_from_outside_stays_one() -> None:
         await waiting
 
 
+async def test_what_runs_stays_limited_when_the_rest_is_closed() -> None:
+    deadlines = Deadlines()
+
+    async def wait() -> None:
+        async with deadlines.within(0.05):
+            deadlines.close()
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.wait([waiting], timeout=10)
+    assert isinstance(waiting.exception(), TimeoutError)
+
+
 async def test_a_thousand_limits_have_one_timer() -> None:
     deadlines, loop = Deadlines(), asyncio.get_running_loop()
     begun: list[float] = []
