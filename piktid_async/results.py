@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from os import PathLike
 from pathlib import Path
 
-import aiofiles
 import attrs
+from aiofiles.os import wrap
 
 from piktid_async.connections import Connected, LoopConnections
 from piktid_async.errors import (
@@ -91,7 +91,7 @@ async def save_into(
         target = directory / f"{image}_{group}_v{version}{suffix}.{extension}"
         if overwrite:
             replace(part, target)
-        elif not (place(part, target) or await _same(part, target)):
+        elif not (place(part, target) or await wrap(_same)(part, target)):
             raise DownloadError(
                 str(target),
                 "the file exists with other content: choose another folder for each job, or "
@@ -245,12 +245,14 @@ def _image(output: Output, url: str | None, on_progress: OnProgress | None) -> D
     return Download(url=url, label=label, max_bytes=MAX_IMAGE, on_received=on_received)
 
 
-async def _same(one: Path, other: Path) -> bool:
-    async with aiofiles.open(one, "rb") as first, aiofiles.open(other, "rb") as second:
-        while (block := await first.read(BLOCK)) == await second.read(BLOCK):
-            if not block:
-                return True
-    return False
+def _same(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as first, other.open("rb") as second:
+        while block := first.read(BLOCK):
+            if block != second.read(BLOCK):
+                return False
+    return True
 
 
 def raise_first(errors: list[PiktidError], saved: list[Path]) -> None:
